@@ -1,0 +1,1 @@
+"""balise: the release pipeline of an operator for the Operator Lifecycle Manager."""

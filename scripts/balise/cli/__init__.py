@@ -1,0 +1,1 @@
+"""The balise command."""

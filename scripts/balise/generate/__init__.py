@@ -1,0 +1,1 @@
+"""Bundles generated from an operator's code."""

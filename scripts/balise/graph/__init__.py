@@ -1,0 +1,1 @@
+"""Channels, edges and catalog templates."""

@@ -1,0 +1,1 @@
+"""Typed bundles, ClusterServiceVersions, CRDs and file-based catalogs, loaded with positions."""

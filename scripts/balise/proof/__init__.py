@@ -1,0 +1,1 @@
+"""The safety of every upgrade edge, for every user."""

@@ -1,0 +1,1 @@
+"""Catalog images and the OperatorHub listing."""

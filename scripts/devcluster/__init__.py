@@ -1,0 +1,1 @@
+"""devcluster: a real Kubernetes control plane on one machine, for demos, tests and benchmarks."""
