@@ -1,0 +1,72 @@
+"""The Kubernetes resources that the operator reads and writes, as typed values instead of strings."""
+
+from dataclasses import dataclass
+
+__all__ = [
+    "APPLICATIONS",
+    "CONFIG_MAPS",
+    "DEPLOYMENTS",
+    "EVENTS",
+    "GROUP",
+    "HORIZONTAL_POD_AUTOSCALERS",
+    "INGRESSES",
+    "LEASES",
+    "NETWORK_POLICIES",
+    "PERSISTENT_VOLUME_CLAIMS",
+    "POD_DISRUPTION_BUDGETS",
+    "SERVICES",
+    "SERVICE_ACCOUNTS",
+    "STATEFUL_SETS",
+    "Resource",
+]
+
+GROUP = "timonier.dev"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Resource:
+    """One resource of the Kubernetes API: what a URL, an RBAC rule and a manifest each need to name it.
+
+    `group` is empty for the core group. `plural` is the lower-case name used in URLs and RBAC rules.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of a manifest of this kind: `v1` or `group/version`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def url(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path of the collection, or of one object or its subresource, on the API server.
+
+        >>> DEPLOYMENTS.url("shop", "web", "status")
+        '/apis/apps/v1/namespaces/shop/deployments/web/status'
+        """
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace is not None else ""
+        item = f"/{name}" if name is not None else ""
+        return f"{root}{scope}/{self.plural}{item}" + (f"/{subresource}" if subresource else "")
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+APPLICATIONS = Resource(GROUP, "v1", "applications", "Application")
+
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+SERVICES = Resource("", "v1", "services", "Service")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+HORIZONTAL_POD_AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
