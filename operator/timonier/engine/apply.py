@@ -1,0 +1,78 @@
+"""Acting on the cluster: apply what differs, delete what is ours, and let the cache know at once."""
+
+import logging
+
+from timonier.api.resources import Resource
+from timonier.engine.cache import Cache
+from timonier.engine.client import FIELD_MANAGER, Client
+from timonier.engine.contract import Manifest, Request
+from timonier.engine.difference import differs
+from timonier.engine.errors import ConflictError, NotFoundError
+
+__all__ = ["Applier"]
+
+logger = logging.getLogger(__name__)
+
+
+class Applier:
+    """Writes children and statuses, and nothing at all where nothing would change."""
+
+    def __init__(self, client: Client, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+
+    async def live(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        """The object as the cache has it, else as the API server has it: foreign objects are not in the cache."""
+        known = self._cache.get(resource, Request(namespace, name))
+        if known is not None:
+            return known
+        try:
+            return await self._client.get(resource, namespace, name)
+        except NotFoundError:
+            return None
+
+    async def apply(
+        self, resource: Resource, manifest: Manifest, live: Manifest | None, *, manager: str = FIELD_MANAGER
+    ) -> Manifest | None:
+        """Bring an object to what the manifest states. Returns its new state, or None when nothing had to be written.
+
+        `live` is the state that the decision to write was based on; None means that the object does not exist.
+        """
+        if live is not None and not differs(manifest, live, manager):
+            return None
+        written = await self._client.apply(resource, manifest, manager=manager)
+        self._cache.written(resource, written)
+        logger.info(
+            "created" if live is None else "changed", extra={"child": f"{resource.kind}/{manifest['metadata']['name']}"}
+        )
+        return written
+
+    async def apply_status(self, resource: Resource, primary: Manifest, status: Manifest) -> bool:
+        """Write the whole status, when it differs. True when it was written.
+
+        The uid is stated, so that an object of the same name that was created since is not written to.
+        """
+        if primary.get("status", {}) == status:
+            return False
+        metadata = primary["metadata"]
+        manifest = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]},
+            "status": status,
+        }
+        try:
+            written = await self._client.apply(resource, manifest, subresource="status")
+        except (NotFoundError, ConflictError) as error:
+            logger.info("the object went away before its status was written: %s", error)
+            return False
+        self._cache.written(resource, written)
+        return True
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete one object; fine when it is gone already, or is another by now."""
+        try:
+            await self._client.delete(resource, namespace, name, uid=uid)
+        except (NotFoundError, ConflictError):
+            return
+        logger.info("deleted", extra={"child": f"{resource.kind}/{name}"})

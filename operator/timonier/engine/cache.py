@@ -1,0 +1,186 @@
+"""The object cache: the last known state of every object that we watch, small enough for tens of thousands of them.
+
+An object is kept as compressed JSON, without the bookkeeping of other field managers, and is decoded at each read: a
+decoded manifest takes ten times the room, and most of them are not looked at for hours.
+"""
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from timonier.api.resources import Resource
+from timonier.engine.contract import Manifest, Request
+
+__all__ = ["Cache", "Change", "controller_of"]
+
+# The managers whose field ownership the planner asks about; see engine/difference.py.
+OUR_MANAGERS: Final = ("timonier", "timonier-scale")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new state of an object means for whoever reconciles it.
+
+    `request` is the primary object to reconcile, `urgent` False where only the object's status moved: such changes
+    come in bursts, and one look after the burst is enough.
+    """
+
+    resource: Resource
+    request: Request
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    version: int
+    uid: str
+    generation: int
+    owner_uid: str | None
+    owner: str | None
+    data: bytes
+
+
+class Cache:
+    """Objects by resource, namespace and name, and by the uid of the object that controls them.
+
+    `label` is the label by which children name their owner when they have no controller (a volume that must outlive
+    it, for example).
+    """
+
+    def __init__(self, *, primaries: Collection[Resource], label: str) -> None:
+        self._primaries = primaries
+        self._label = label
+        self._entries: dict[Resource, dict[Request, _Entry]] = {}
+        self._children: dict[str, set[tuple[Resource, Request]]] = {}
+        self._seen: dict[Resource, int] = {}
+
+    def observe(self, resource: Resource, manifest: Manifest) -> Change | None:
+        """Take in the state that a watch reported. None when it is not news: older than, or equal to, what we have."""
+        version = int(manifest["metadata"]["resourceVersion"])
+        self._seen[resource] = max(version, self._seen.get(resource, 0))
+        return self._store(resource, manifest, version)
+
+    def written(self, resource: Resource, manifest: Manifest) -> None:
+        """Take in the answer to our own write, so that the next reconcile sees it before the watch tells.
+
+        Where the watch has passed that version already and knows no such object, it has been deleted since: then
+        the answer is old news and must not bring it back.
+        """
+        version = int(manifest["metadata"]["resourceVersion"])
+        key = _key(manifest)
+        if key in self._entries.get(resource, {}) or version > self._seen.get(resource, 0):
+            self._store(resource, manifest, version)
+
+    def forget(self, resource: Resource, manifest: Manifest) -> Change | None:
+        """An object is gone. None when we did not know it, or know a later one of the same name."""
+        version = int(manifest["metadata"]["resourceVersion"])
+        self._seen[resource] = max(version, self._seen.get(resource, 0))
+        key = _key(manifest)
+        entry = self._entries.get(resource, {}).get(key)
+        if entry is None or (entry.uid != manifest["metadata"]["uid"] and entry.version > version):
+            return None
+        return self._remove(resource, key, entry)
+
+    def retain(self, resource: Resource, listed: Mapping[Request, int], as_of: int) -> list[Change]:
+        """Drop what a complete list, taken at version `as_of`, no longer holds: deletions that no watch told."""
+        entries = self._entries.get(resource, {})
+        gone = [(key, entry) for key, entry in entries.items() if key not in listed and entry.version <= as_of]
+        return [self._remove(resource, key, entry) for key, entry in gone]
+
+    def behind(self, resource: Resource, listed: Mapping[Request, int]) -> int:
+        """How many objects of a complete list (key to resourceVersion) are missing here, or known in an older state."""
+        entries = self._entries.get(resource, {})
+        return sum(1 for key, version in listed.items() if key not in entries or entries[key].version < version)
+
+    def get(self, resource: Resource, request: Request) -> Manifest | None:
+        """One object, or None."""
+        entry = self._entries.get(resource, {}).get(request)
+        return None if entry is None else _decode(entry.data)
+
+    def owned(self, uid: str) -> Iterator[tuple[Resource, Manifest]]:
+        """The objects whose controller is the object of that uid, in a stable order."""
+        for resource, key in sorted(self._children.get(uid, ())):
+            yield resource, _decode(self._entries[resource][key].data)
+
+    def keys(self, resource: Resource) -> tuple[Request, ...]:
+        """The keys of all objects of a resource."""
+        return tuple(self._entries.get(resource, ()))
+
+    def count(self, resource: Resource) -> int:
+        """How many objects of a resource are known."""
+        return len(self._entries.get(resource, ()))
+
+    def _store(self, resource: Resource, manifest: Manifest, version: int) -> Change | None:
+        entries = self._entries.setdefault(resource, {})
+        metadata = manifest["metadata"]
+        key = _key(manifest)
+        known = entries.get(key)
+        if known is not None and known.version >= version:
+            return None
+        owner_uid, owner = controller_of(manifest, self._primaries)
+        entry = _Entry(
+            version=version,
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 0),
+            owner_uid=owner_uid,
+            owner=owner or metadata.get("labels", {}).get(self._label),
+            data=_encode(manifest),
+        )
+        if known is not None and known.owner_uid not in (None, owner_uid):
+            self._disown(known.owner_uid, resource, key)
+        entries[key] = entry
+        if owner_uid is not None:
+            self._children.setdefault(owner_uid, set()).add((resource, key))
+        return self._change(resource, key, entry, urgent=_is_urgent(known, entry))
+
+    def _remove(self, resource: Resource, key: Request, entry: _Entry) -> Change:
+        del self._entries[resource][key]
+        self._disown(entry.owner_uid, resource, key)
+        return self._change(resource, key, entry, urgent=True)
+
+    def _disown(self, uid: str | None, resource: Resource, key: Request) -> None:
+        children = self._children.get(uid or "")
+        if children is not None:
+            children.discard((resource, key))
+            if not children:
+                del self._children[uid or ""]
+
+    def _change(self, resource: Resource, key: Request, entry: _Entry, *, urgent: bool) -> Change:
+        is_primary = resource in self._primaries
+        return Change(resource, key if is_primary else Request(key.namespace, entry.owner or key.name), urgent)
+
+
+def controller_of(manifest: Manifest, primaries: Collection[Resource]) -> tuple[str | None, str | None]:
+    """The uid and name of the controller, when it is of one of the kinds `primaries`."""
+    for reference in manifest["metadata"].get("ownerReferences", ()):
+        group = reference["apiVersion"].rpartition("/")[0]
+        if reference.get("controller") and any(
+            reference["kind"] == resource.kind and group == resource.group for resource in primaries
+        ):
+            return reference["uid"], reference["name"]
+    return None, None
+
+
+def _is_urgent(known: _Entry | None, entry: _Entry) -> bool:
+    # Objects without a generation (ConfigMap, Service …) have no status that changes by itself, bar load balancers.
+    return known is None or entry.generation == 0 or known.generation != entry.generation or known.uid != entry.uid
+
+
+def _key(manifest: Manifest) -> Request:
+    metadata = manifest["metadata"]
+    return Request(metadata.get("namespace", ""), metadata["name"])
+
+
+def _encode(manifest: Manifest) -> bytes:
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    ours = [entry for entry in manifest["metadata"].get("managedFields", ()) if entry.get("manager") in OUR_MANAGERS]
+    if ours:
+        metadata["managedFields"] = ours
+    return zlib.compress(json.dumps({**manifest, "metadata": metadata}, separators=(",", ":")).encode(), 1)
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(zlib.decompress(data))
+    return value

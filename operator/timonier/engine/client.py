@@ -1,0 +1,215 @@
+"""The operator's one door to the API server: a handful of verbs over any resource, on the official async client.
+
+The generated API classes and models of the client are never imported: they cost tens of megabytes and would hide
+the fields that this version of them does not know.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from kopf import ConnectionInfo
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException
+
+from timonier.api.resources import Resource
+from timonier.engine.contract import Manifest
+from timonier.engine.errors import ApiError, NotLeaderError, api_error
+from timonier.engine.metrics import API_REQUESTS
+
+__all__ = ["FIELD_MANAGER", "Client", "Page", "connect"]
+
+FIELD_MANAGER: Final = "timonier"
+
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
+
+# A write that the server has not answered by then is given up. It must be shorter than what is left of a lease
+# when we notice that we could not renew it (lease duration minus renew deadline): see engine/lease.py.
+_WRITE_TIMEOUT = 4.0
+_READ_TIMEOUT = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: its items, and the resourceVersion of the whole list."""
+
+    items: tuple[Manifest, ...]
+    resource_version: int
+
+
+async def load_configuration(kubeconfig: str | None) -> Configuration:
+    """The connection to use: the file given, else the pod's own service account, else the user's kubeconfig.
+
+    Raises ConfigException when there is none.
+    """
+    configuration = Configuration()
+    if kubeconfig is None:
+        try:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+        except ConfigException:
+            pass
+        else:
+            return configuration
+    await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    return configuration
+
+
+@asynccontextmanager
+async def connect(
+    kubeconfig: str | None = None, *, may_write: Callable[[], bool] = lambda: True
+) -> AsyncIterator["Client"]:
+    """A client for the life of a `async with` block. `may_write` is asked before each write: see `Client`."""
+    configuration = await load_configuration(kubeconfig)
+    configuration.connection_pool_maxsize = 64
+    api = ApiClient(configuration)
+    try:
+        yield Client(api, may_write=may_write)
+    finally:
+        await api.close()
+
+
+async def kopf_login(configuration: Configuration) -> ConnectionInfo:
+    """The same connection, in the words of kopf: both halves of the operator are one identity."""
+    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    return ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme="Bearer" if token else None,
+        token=token.removeprefix("Bearer ") if token else None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+    )
+
+
+class Client:
+    """Reads and writes objects as plain JSON values.
+
+    Every write first asks `may_write()` and raises NotLeaderError when the answer is no, so that a replica that lost
+    its lease cannot write whatever its reconcilers were in the middle of. Every method raises ApiError or a subclass.
+    """
+
+    def __init__(self, api: ApiClient, *, may_write: Callable[[], bool]) -> None:
+        self._api = api
+        self._may_write = may_write
+
+    async def login(self) -> ConnectionInfo:
+        """What kopf needs to connect as this client does."""
+        return await kopf_login(self._api.configuration)
+
+    def unguarded(self) -> "Client":
+        """The same connection without the leadership question: for the lease itself and for tools."""
+        return Client(self._api, may_write=lambda: True)
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
+        """One object. Raises NotFoundError."""
+        return await self._request("GET", resource, resource.url(namespace, name))
+
+    async def pages(
+        self, resource: Resource, *, namespace: str | None = None, label_selector: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
+        """A whole collection, 500 objects at a time; with `metadata_only`, just each object's metadata."""
+        query = {"limit": "500"} | ({"labelSelector": label_selector} if label_selector else {})
+        accept = _METADATA_ONLY if metadata_only else _JSON
+        while True:
+            answer = await self._request("GET", resource, resource.url(namespace), query=query, accept=accept)
+            metadata = answer["metadata"]
+            yield Page(tuple(answer["items"]), int(metadata["resourceVersion"]))
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    async def apply(
+        self,
+        resource: Resource,
+        manifest: Manifest,
+        *,
+        manager: str = FIELD_MANAGER,
+        force: bool = True,
+        subresource: str | None = None,
+    ) -> Manifest:
+        """Server-side apply: state the fields that are ours, and get the whole object back."""
+        metadata = manifest["metadata"]
+        url = resource.url(metadata.get("namespace"), metadata["name"], subresource)
+        query = {"fieldManager": manager, "force": "true" if force else "false", "fieldValidation": "Strict"}
+        return await self._request("PATCH", resource, url, query=query, body=manifest, content_type=_APPLY)
+
+    async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
+        """Create one object. Raises ConflictError when the name is taken."""
+        url = resource.url(manifest["metadata"].get("namespace"))
+        return await self._request("POST", resource, url, query={"fieldManager": FIELD_MANAGER}, body=manifest)
+
+    async def replace(self, resource: Resource, manifest: Manifest) -> Manifest:
+        """Write one object whole, over the version that it states. Raises ConflictError when it has moved on."""
+        metadata = manifest["metadata"]
+        url = resource.url(metadata.get("namespace"), metadata["name"])
+        return await self._request("PUT", resource, url, query={"fieldManager": FIELD_MANAGER}, body=manifest)
+
+    async def merge(self, resource: Resource, namespace: str | None, name: str, patch: Manifest) -> Manifest:
+        """JSON merge patch of one object."""
+        url = resource.url(namespace, name)
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._request("PATCH", resource, url, query=query, body=patch, content_type=_MERGE)
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str) -> None:
+        """Delete the object that was seen, in the background. Raises ConflictError when it is another by now."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._request("DELETE", resource, resource.url(namespace, name), body=body)
+
+    async def _request(
+        self,
+        method: str,
+        resource: Resource,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> dict[str, Any]:
+        if method != "GET" and not self._may_write():
+            raise NotLeaderError(f"{method} {path}: this replica does not hold the lease")
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = await self._api.rest_client.request(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                _request_timeout=aiohttp.ClientTimeout(total=_READ_TIMEOUT if method == "GET" else _WRITE_TIMEOUT),
+            )
+            text = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            API_REQUESTS.labels(method, str(resource), "none").inc()
+            raise ApiError(
+                0, type(error).__name__, f"{method} {path}: no answer from the API server: {error!r}"
+            ) from error
+        API_REQUESTS.labels(method, str(resource), str(response.status)).inc()
+        return _answer(method, path, response.status, response.headers.get("Retry-After"), text)
+
+
+def _answer(method: str, path: str, status: int, retry_after: str | None, text: bytes) -> dict[str, Any]:
+    """The JSON of a good answer; an error of the right type for a bad one."""
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError:
+        value = {"message": text[:200].decode(errors="replace")}
+    if status < 300:
+        return dict(value)
+    seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    message = value.get("message") or f"{method} {path} failed"
+    raise api_error(status, value.get("reason") or "Unknown", message, seconds)

@@ -1,0 +1,114 @@
+"""Whether applying a manifest would change the live object: the question that keeps a steady state free of writes.
+
+Server-side apply changes an object in three cases, and all three can be read from the live object alone, so that
+nothing has to be remembered between reconciles:
+
+1. a field that we state has another value;
+2. a field that we state is not owned by us: somebody else wrote it, or a part of an atomic list or map around it;
+3. a field that we own is no longer stated: it is to be removed.
+
+Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from timonier.engine.contract import Manifest
+
+__all__ = ["differs", "owned_fields"]
+
+
+def differs(desired: Manifest, live: Manifest, manager: str) -> bool:
+    """True when server-side apply of `desired` by `manager` would change `live`."""
+    content = _content(desired)
+    owned = owned_fields(live, manager)
+    return not _contains(content, live) or not _covers(owned, content) or _states_less(owned, content)
+
+
+def owned_fields(live: Manifest, manager: str) -> Mapping[str, Any]:
+    """The `fieldsV1` set that `manager` owns by server-side apply; empty when it owns nothing."""
+    for entry in live["metadata"].get("managedFields", ()):
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            fields: Mapping[str, Any] = entry.get("fieldsV1", {})
+            return fields
+    return {}
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    """The manifest without the fields that address the object: those are nobody's to own."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name not in ("name", "namespace")}
+    content = {name: value for name, value in manifest.items() if name not in ("apiVersion", "kind", "metadata")}
+    return content | ({"metadata": metadata} if metadata else {})
+
+
+def _contains(desired: Any, live: Any) -> bool:
+    """Every field that `desired` states has that value in `live`; what only `live` has is somebody else's."""
+    if isinstance(desired, Mapping):
+        return isinstance(live, Mapping) and all(_contains(value, live.get(name)) for name, value in desired.items())
+    if isinstance(desired, list | tuple):
+        return isinstance(live, list) and _contains_items(desired, live)
+    return bool(desired == live)
+
+
+def _contains_items(desired: Sequence[Any], live: Sequence[Any]) -> bool:
+    # Others may own items of a keyed list between ours: ours must all be there, in our order, found by content.
+    rest = iter(live)
+    return all(any(_contains(item, candidate) for candidate in rest) for item in desired)
+
+
+def _covers(owned: Mapping[str, Any], desired: Any) -> bool:
+    """True when every field that `desired` states is in the field set `owned`.
+
+    A field set is a tree whose keys are `f:` a field name, `k:` the key of a list item, `v:` a value of a set, and
+    `.` the node itself; a node without children is owned whole. Source: sigs.k8s.io/structured-merge-diff, fieldpath.
+    """
+    if isinstance(desired, Mapping):
+        pairs: Iterator[tuple[str | None, Any]] = ((f"f:{name}", value) for name, value in desired.items())
+    else:
+        pairs = ((_item_path(owned, item), item) for item in desired)
+    for path, value in pairs:
+        if path is None or path not in owned:
+            return False
+        below = owned[path]
+        if below and isinstance(value, Mapping | list | tuple) and not _covers(below, value):
+            return False
+    return True
+
+
+def _item_path(owned: Mapping[str, Any], item: Any) -> str | None:
+    """The path of the set `owned` that leads to a list item."""
+    for path in owned:
+        if path != "." and _leads_to(path, item):
+            return path
+    return None
+
+
+def _leads_to(path: str, item: Any) -> bool:
+    kind, _, word = path.partition(":")
+    if kind == "k" and isinstance(item, Mapping):
+        key: dict[str, Any] = json.loads(word)
+        return all(item.get(name) == value for name, value in key.items())
+    return kind == "v" and bool(json.loads(word) == item)
+
+
+def _states_less(owned: Mapping[str, Any], desired: Any) -> bool:
+    """True when a field of the set `owned` is absent from `desired`."""
+    for path, below in owned.items():
+        if path == ".":
+            continue
+        found, value = _step(path, desired)
+        if not found or (below and _states_less(below, value)):
+            return True
+    return False
+
+
+def _step(path: str, desired: Any) -> tuple[bool, Any]:
+    if path.startswith("f:") and isinstance(desired, Mapping):
+        name = path[2:]
+        return name in desired, desired.get(name)
+    if isinstance(desired, list | tuple):
+        for item in desired:
+            if _leads_to(path, item):
+                return True, item
+    return False, None

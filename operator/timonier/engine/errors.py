@@ -1,0 +1,59 @@
+"""What can go wrong between the operator and the API server, as types that a reconciler can tell apart."""
+
+__all__ = [
+    "ApiError",
+    "ConflictError",
+    "ForbiddenError",
+    "InvalidError",
+    "NotFoundError",
+    "NotLeaderError",
+    "api_error",
+]
+
+
+class ApiError(Exception):
+    """The API server refused a request, or could not be asked.
+
+    `status` is the HTTP status (0 when no answer came), `reason` the machine-readable word of the answer
+    (`AlreadyExists`, `Invalid` …), `retry_after` the seconds that the server asked to wait, if it did.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{message} ({status} {reason})" if status else message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class NotFoundError(ApiError):
+    """The object, its namespace or its whole kind is not there (404)."""
+
+
+class ConflictError(ApiError):
+    """Somebody else was first: the precondition, the field ownership or the name is taken (409)."""
+
+
+class ForbiddenError(ApiError):
+    """The operator's identity lacks a permission, or a quota or admission policy says no (403)."""
+
+
+class InvalidError(ApiError):
+    """The object breaks a rule of its schema (422)."""
+
+
+class NotLeaderError(Exception):
+    """This replica may not write: it does not, or no longer, hold the lease."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: InvalidError,
+}
+
+
+def api_error(status: int, reason: str, message: str, retry_after: float | None = None) -> ApiError:
+    """The error of the type that fits the HTTP status."""
+    return _BY_STATUS.get(status, ApiError)(status, reason, message, retry_after)

@@ -1,0 +1,180 @@
+"""The edge where kopf works: it logs in, watches and reconnects; we keep the cache and tell the controllers.
+
+Two things a watch cannot tell are asked by a *census*, a list of metadata only: when everything that existed at
+start-up has arrived (nothing may be decided on a half-filled cache), and what vanished while a watch was broken.
+A census that finds the cache behind, and behind for long, means that a watch went deaf: then the process must end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import kopf
+from kopf import ConnectionInfo, OperatorRegistry, OperatorSettings
+
+from timonier.api.resources import Resource
+from timonier.engine import metrics
+from timonier.engine.cache import Cache, Change
+from timonier.engine.client import Client
+from timonier.engine.contract import Request
+
+__all__ = ["DeafWatchError", "WatchedKind", "Watcher"]
+
+_CENSUS_PERIOD: Final = 300.0
+_CENSUS_AFTER_RELIST: Final = 5.0
+_CATCH_UP_POLL: Final = 0.05
+_CATCH_UP_LIMIT: Final = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class DeafWatchError(Exception):
+    """A watch is connected and tells nothing: only a new process helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedKind:
+    """A resource to watch; `label_selector` narrows the watch on the server, so that foreign objects cost nothing."""
+
+    resource: Resource
+    label_selector: str = ""
+
+
+class Watcher:
+    """Keeps a cache equal to the API server's state, and reports each change to `notice`."""
+
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        kinds: Sequence[WatchedKind],
+        notice: Callable[[Change], None],
+        *,
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._kinds = tuple(kinds)
+        self._notice = notice
+        self._namespaces = tuple(namespaces)
+        self._relisted: dict[Resource, asyncio.Event] = {kind.resource: asyncio.Event() for kind in kinds}
+        self.synced = asyncio.Event()
+        """Set once everything that existed at start-up is in the cache."""
+        for kind in kinds:
+            metrics.CACHE_OBJECTS.labels(str(kind.resource)).set_function(partial(cache.count, kind.resource))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set. Raises DeafWatchError, or what kopf raises when a watch cannot go on."""
+        registry = OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> ConnectionInfo:
+            return await self._client.login()
+
+        for kind in self._kinds:
+            self._subscribe(registry, kind.resource)
+        async with asyncio.TaskGroup() as group:
+            audits = [group.create_task(self._audit(kind), name=f"census of {kind.resource}") for kind in self._kinds]
+            group.create_task(self._announce(), name="start-up barrier")
+            await kopf.operator(
+                registry=registry,
+                settings=self._settings(),
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                stop_flag=stop,
+            )
+            for audit in audits:
+                audit.cancel()
+
+    def _subscribe(self, registry: OperatorRegistry, resource: Resource) -> None:
+        async def on_event(event: Any, **_: Any) -> None:
+            self._take_in(resource, event["type"], event["object"])
+
+        kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(on_event)
+
+    def _take_in(self, resource: Resource, kind: str | None, manifest: Any) -> None:
+        metrics.WATCH_EVENTS.labels(str(resource), kind or "LISTED").inc()
+        if kind == "DELETED":
+            change = self._cache.forget(resource, manifest)
+        else:
+            change = self._cache.observe(resource, manifest)
+        if kind is None and self.synced.is_set():
+            self._relisted[resource].set()
+        if change is not None and self.synced.is_set():
+            self._notice(change)
+
+    def _settings(self) -> OperatorSettings:
+        settings = OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.chunk_size = 500
+        settings.watching.reconnect_backoff = 1.0
+        settings.networking.connect_timeout = 5.0
+        settings.networking.request_timeout = 30.0
+        settings.queueing.idle_timeout = 0.5
+        settings.process.ultimate_exiting_timeout = 20.0
+        for kind in self._kinds:
+            if kind.label_selector:
+                selector = (kind.resource.group, kind.resource.version, kind.resource.plural)
+                settings.watching.label_selectors[selector] = kind.label_selector
+        return settings
+
+    async def _announce(self) -> None:
+        for kind in self._kinds:
+            await self._catch_up(kind, *await self._census(kind))
+        self.synced.set()
+        logger.info("the cache is filled", extra={str(k.resource): self._cache.count(k.resource) for k in self._kinds})
+
+    async def _audit(self, kind: WatchedKind) -> None:
+        await self.synced.wait()
+        relisted = self._relisted[kind.resource]
+        while True:
+            try:
+                async with asyncio.timeout(_CENSUS_PERIOD):
+                    await relisted.wait()
+            except TimeoutError:
+                pass
+            else:
+                await asyncio.sleep(_CENSUS_AFTER_RELIST)
+            relisted.clear()
+            listed, as_of = await self._census(kind)
+            for change in self._cache.retain(kind.resource, listed, as_of):
+                self._notice(change)
+            await self._catch_up(kind, listed, as_of)
+
+    async def _census(self, kind: WatchedKind) -> tuple[dict[Request, int], int]:
+        """The keys and versions of all objects, and the version of the list's last page."""
+        metrics.WATCH_SWEEPS.labels(str(kind.resource)).inc()
+        listed: dict[Request, int] = {}
+        as_of = 0
+        for namespace in self._namespaces or (None,):
+            async for page in self._client.pages(
+                kind.resource, namespace=namespace, label_selector=kind.label_selector, metadata_only=True
+            ):
+                as_of = page.resource_version if not as_of else min(as_of, page.resource_version)
+                for item in page.items:
+                    metadata = item["metadata"]
+                    key = Request(metadata.get("namespace", ""), metadata["name"])
+                    listed[key] = int(metadata["resourceVersion"])
+        return listed, as_of
+
+    async def _catch_up(self, kind: WatchedKind, listed: dict[Request, int], as_of: int) -> None:
+        """Wait until the cache holds all that was listed, forgetting what has been deleted since."""
+        try:
+            async with asyncio.timeout(_CATCH_UP_LIMIT):
+                waited = 0
+                while self._cache.behind(kind.resource, listed):
+                    await asyncio.sleep(_CATCH_UP_POLL)
+                    waited += 1
+                    if waited % 100 == 0:
+                        listed, as_of = await self._census(kind)
+        except TimeoutError:
+            behind = self._cache.behind(kind.resource, listed)
+            raise DeafWatchError(
+                f"the watch of {kind.resource} is {behind} objects behind the list of version {as_of} "
+                f"after {_CATCH_UP_LIMIT:.0f} s"
+            ) from None
