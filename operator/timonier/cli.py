@@ -1,1 +1,105 @@
-"""Placeholder."""
+"""The `timonier` command: what the container runs."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from timonier.engine.logs import configure
+from timonier.engine.metrics import distribution_version
+
+__all__ = ["main"]
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code: 0 after a signal to stop, 1 when the operator could not go on."""
+    options = _parser().parse_args(arguments)
+    if options.command == "version":
+        print(distribution_version())
+        return 0
+    configure(options.log_level)
+    return _run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="timonier", description="Day-2 operations for containerised applications.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("version", help="print the version")
+    run = commands.add_parser("run", help="run the operator until SIGTERM")
+    environment = os.environ
+    run.add_argument(
+        "--kubeconfig",
+        default=environment.get("KUBECONFIG") or None,
+        metavar="FILE",
+        help="how to reach the cluster (default: the pod's service account, else $KUBECONFIG)",
+    )
+    run.add_argument(
+        "--namespace",
+        default="",
+        metavar="NAME",
+        help="where its own lease lives (default: $OPERATOR_NAMESPACE, else the pod's)",
+    )
+    run.add_argument(
+        "--watch-namespaces",
+        default=environment.get("WATCH_NAMESPACE", ""),
+        metavar="NAME,…",
+        help="serve these namespaces only (default: $WATCH_NAMESPACE, else the whole cluster)",
+    )
+    run.add_argument("--workers", type=int, default=16, metavar="N", help="reconciles at once (default: %(default)s)")
+    run.add_argument(
+        "--health-address",
+        default=":8081",
+        metavar="HOST:PORT",
+        help="serve /livez and /readyz here (default: %(default)s)",
+    )
+    run.add_argument(
+        "--metrics-address", default=":8080", metavar="HOST:PORT", help="serve /metrics here (default: %(default)s)"
+    )
+    run.add_argument(
+        "--log-level",
+        default="info",
+        choices=["debug", "info", "warning", "error"],
+        metavar="LEVEL",
+        help="debug, info, warning or error (default: %(default)s)",
+    )
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from timonier import process  # noqa: PLC0415 - `timonier version` must not load the whole operator
+
+    options = process.Options(
+        kubeconfig=arguments.kubeconfig,
+        namespace=arguments.namespace,
+        watch_namespaces=tuple(name.strip() for name in arguments.watch_namespaces.split(",") if name.strip()),
+        workers=arguments.workers,
+        health_address=arguments.health_address,
+        metrics_address=arguments.metrics_address,
+    )
+    try:
+        import uvloop  # noqa: PLC0415 - absent on interpreters that it does not support
+
+        uvloop.run(process.run(options))
+    except BaseExceptionGroup as group:
+        for error in _leaves(group):
+            logger.critical("the operator cannot go on: %s: %s", type(error).__name__, error)
+        return 1
+    except (OSError, ValueError) as error:
+        logger.critical("the operator cannot start: %s", error)
+        return 1
+    return 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

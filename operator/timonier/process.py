@@ -1,1 +1,228 @@
-"""Placeholder."""
+"""The operator process: the only place that knows every part, and how they are wired.
+
+Every replica watches, serves health and metrics, and takes part in the election; the one that holds the lease
+reconciles. A replica that loses the lease ends: its successor is already warm, and a fresh process knows no stale work.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from timonier.api.resources import EVENTS, LEASES
+from timonier.applications.reconciler import ApplicationReconciler
+from timonier.engine.apply import Applier
+from timonier.engine.cache import Cache, Change
+from timonier.engine.client import Client, connect
+from timonier.engine.contract import Rule
+from timonier.engine.controller import Controller
+from timonier.engine.events import EventRecorder
+from timonier.engine.lease import Election
+from timonier.engine.server import serving
+from timonier.engine.watch import WatchedKind, Watcher
+
+__all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
+
+APPLICATION_LABEL: Final = "timonier.dev/application"
+LEASE_NAME: Final = "timonier"
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_DRAIN_SECONDS = 10.0
+_STUCK_SECONDS = 600.0
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseLostError(Exception):
+    """The lease went to another replica, or could not be renewed in time: this process must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one replica runs. `watch_namespaces` empty means the whole cluster; an empty address serves nothing."""
+
+    kubeconfig: str | None = None
+    namespace: str = ""
+    watch_namespaces: tuple[str, ...] = ()
+    workers: int = 16
+    health_address: str = ":8081"
+    metrics_address: str = ":8080"
+    identity: str = field(default_factory=lambda: f"{os.uname().nodename}_{uuid4().hex[:8]}")
+
+
+def own_namespace() -> str:
+    """The namespace that the operator itself runs in: where its lease lives."""
+    if name := os.environ.get("OPERATOR_NAMESPACE"):
+        return name
+    return _SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if _SERVICE_ACCOUNT_NAMESPACE.exists() else "default"
+
+
+async def run(options: Options) -> None:
+    """Run one replica until SIGTERM or SIGINT. Raises LeaseLostError, and whatever makes going on impossible."""
+    election = Election(
+        namespace=options.namespace or own_namespace(),
+        name=LEASE_NAME,
+        identity=options.identity,
+        clock=time.monotonic,
+    )
+    async with connect(options.kubeconfig, may_write=election.held) as client:
+        replica = _Replica(options, client, election)
+        async with serving(
+            health_address=options.health_address,
+            metrics_address=options.metrics_address,
+            livez={"workers": replica.stuck},
+            readyz={"cache": lambda: None if replica.watcher.synced.is_set() else "not filled yet"},
+        ):
+            await replica.run()
+
+
+class _Replica:
+    def __init__(self, options: Options, client: Client, election: Election) -> None:
+        self._client = client
+        self._election = election
+        cache = Cache(primaries=(ApplicationReconciler.primary,), label=APPLICATION_LABEL)
+        applier = Applier(client, cache)
+        recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
+        self._cache = cache
+        self._controllers = (
+            Controller(
+                "application",
+                ApplicationReconciler(cache, applier, recorder),
+                workers=options.workers,
+                clock=time.monotonic,
+                random=random.random,
+            ),
+        )
+        self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
+                               namespaces=options.watch_namespaces)  # fmt: skip
+
+    async def run(self) -> None:
+        stop_watching = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            leading = group.create_task(self._lead(), name="leadership")
+            watching = group.create_task(self.watcher.run(stop_watching), name="watches")
+            await self._stopped(watching)
+            await self._retire(leading)
+            stop_watching.set()
+
+    def stuck(self) -> str | None:
+        """A health question: is some key worked on for far too long?"""
+        longest = max(controller.queue.longest_running() for controller in self._controllers)
+        return f"a reconcile has been running for {longest:.0f} s" if longest > _STUCK_SECONDS else None
+
+    def _notice(self, change: Change) -> None:
+        if self._election.held():
+            for controller in self._controllers:
+                controller.notice(change)
+
+    async def _lead(self) -> None:
+        lease_client = self._client.unguarded()
+        await self._election.win(lease_client)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work(), name="controllers")
+            await self._election.keep(lease_client)
+            raise LeaseLostError("lost the lease")
+
+    async def _work(self) -> None:
+        await self.watcher.synced.wait()
+        async with asyncio.TaskGroup() as group:
+            for controller in self._controllers:
+                for request in self._cache.keys(controller.reconciler.primary):
+                    controller.resync(request)
+                group.create_task(controller.run())
+
+    async def _stopped(self, watching: asyncio.Task[None]) -> None:
+        """Return at the first signal to stop; also when the watches end, which is then reported by their task."""
+        signalled = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        await self.watcher.started.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, signalled.set)
+        waiting = asyncio.create_task(signalled.wait())
+        await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+
+    async def _retire(self, leading: asyncio.Task[None]) -> None:
+        """Finish what is being worked on, then hand the lease over."""
+        logger.info("stopping")
+        await asyncio.gather(*(controller.drain(_DRAIN_SECONDS) for controller in self._controllers))
+        leading.cancel()
+        await self._election.release(self._client.unguarded())
+
+
+def _watched_kinds(controllers: Sequence[Controller]) -> list[WatchedKind]:
+    primaries = [WatchedKind(controller.reconciler.primary) for controller in controllers]
+    owned = sorted({resource for controller in controllers for resource in controller.reconciler.owned})
+    return primaries + [WatchedKind(resource, APPLICATION_LABEL) for resource in owned]
+
+
+def rules() -> dict[str, list[dict[str, Any]]]:
+    """Every permission the operator needs: `cluster` wherever Applications are, `namespaced` where it runs itself."""
+    cluster = [
+        *ApplicationReconciler.rules,
+        Rule(EVENTS.group, (EVENTS.plural,), ("create", "patch")),
+    ]
+    namespaced = [
+        Rule(LEASES.group, (LEASES.plural,), ("create",)),
+        Rule(LEASES.group, (LEASES.plural,), ("get", "update"), (LEASE_NAME,)),
+    ]
+    return {"cluster": [rule.manifest() for rule in cluster], "namespaced": [rule.manifest() for rule in namespaced]}
+
+
+def deployment(image: str) -> dict[str, Any]:
+    """The Deployment that runs the operator, for the ClusterServiceVersion and for installs without OLM."""
+    labels = {"app.kubernetes.io/name": "timonier", "app.kubernetes.io/component": "operator"}
+    container = {
+        "name": "operator",
+        "image": image,
+        "args": ["run"],
+        "env": [
+            {"name": "OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "WATCH_NAMESPACE",
+             "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['olm.targetNamespaces']"}}},
+        ],
+        "ports": [
+            {"name": "metrics", "containerPort": 8080, "protocol": "TCP"},
+            {"name": "health", "containerPort": 8081, "protocol": "TCP"},
+        ],
+        "livenessProbe": {"httpGet": {"path": "/livez", "port": "health"}, "periodSeconds": 20, "timeoutSeconds": 10},
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 5},
+        "startupProbe": {"httpGet": {"path": "/livez", "port": "health"}, "periodSeconds": 2, "failureThreshold": 60},
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "limits": {"memory": "512Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }  # fmt: skip
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "timonier", "labels": labels},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "serviceAccountName": "timonier",
+                    "terminationGracePeriodSeconds": 30,
+                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [container],
+                    "topologySpreadConstraints": [
+                        {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                         "labelSelector": {"matchLabels": labels}},
+                    ],
+                },
+            },
+        },
+    }  # fmt: skip

@@ -75,7 +75,7 @@ class WorkQueue:
         self._work = metrics.QUEUE_WORK.labels(name)
         metrics.QUEUE_DEPTH.labels(name).set_function(self.__len__)
         metrics.QUEUE_UNFINISHED.labels(name).set_function(self._unfinished)
-        metrics.QUEUE_LONGEST_RUNNING.labels(name).set_function(self._longest)
+        metrics.QUEUE_LONGEST_RUNNING.labels(name).set_function(self.longest_running)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -156,5 +156,6 @@ class WorkQueue:
         now = self._clock()
         return sum(now - since for since in self._running.values())
 
-    def _longest(self) -> float:
+    def longest_running(self) -> float:
+        """Seconds since the oldest running work began; 0 when nothing runs."""
         return max((self._clock() - since for since in self._running.values()), default=0.0)

@@ -61,6 +61,8 @@ class Watcher:
         self._notice = notice
         self._namespaces = tuple(namespaces)
         self._relisted: dict[Resource, asyncio.Event] = {kind.resource: asyncio.Event() for kind in kinds}
+        self.started = asyncio.Event()
+        """Set once kopf runs; until then it decides what a signal does."""
         self.synced = asyncio.Event()
         """Set once everything that existed at start-up is in the cache."""
         for kind in kinds:
@@ -73,6 +75,10 @@ class Watcher:
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> ConnectionInfo:
             return await self._client.login()
+
+        @kopf.on.startup(registry=registry)
+        async def started(**_: Any) -> None:
+            self.started.set()
 
         for kind in self._kinds:
             self._subscribe(registry, kind.resource)
