@@ -1,0 +1,435 @@
+"""The Application kind, v1: what runs, how it is configured, reached and scaled, and what becomes of its data."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from timonier.api.fields import (
+    DEFAULTED,
+    AbsolutePath,
+    Annotations,
+    DnsLabel,
+    DnsName,
+    EnvName,
+    Key,
+    Model,
+    PortName,
+    Seconds,
+    Size,
+    Text,
+    Word,
+    keyed_by,
+    rules,
+)
+from timonier.api.pods import (
+    ContainerSecurity,
+    EnvFrom,
+    EnvVar,
+    PodSecurity,
+    Port,
+    Probes,
+    PullSecret,
+    Resources,
+    Toleration,
+    Volume,
+)
+
+__all__ = [
+    "Application",
+    "ApplicationSpec",
+    "Autoscaling",
+    "Config",
+    "Image",
+    "Ingress",
+    "Metadata",
+    "Network",
+    "Scaling",
+    "Service",
+    "Storage",
+    "Workload",
+]
+
+_ATOMIC = {"x-kubernetes-list-type": "atomic"}
+
+
+class Image(Model):
+    """Which image runs."""
+
+    repository: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=512,
+            pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+        ),
+    ] = Field(description="Image without tag and digest, such as registry.example/team/web.")
+    tag: Annotated[str, Field(max_length=128, pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$")] | None = Field(
+        None, description="Tag of the image; latest if neither tag nor digest is set."
+    )
+    digest: Annotated[str, Field(max_length=135, pattern=r"^sha(256:[a-f0-9]{64}|512:[a-f0-9]{128})$")] | None = Field(
+        None, description="Digest of the image, such as sha256:…; it decides when a tag is set as well."
+    )
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="When nodes pull the image; Always for the tag latest and IfNotPresent for others if unset."
+    )
+
+
+class Storage(Model):
+    """A volume for the application's own data."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+                "size cannot shrink: a volume can only grow",
+            ),
+            (
+                "(has(self.storageClassName) ? self.storageClassName : '') == "
+                "(has(oldSelf.storageClassName) ? oldSelf.storageClassName : '')",
+                "storageClassName cannot change: add another storage entry and move the data",
+            ),
+            ("self.accessMode == oldSelf.accessMode", "accessMode cannot change: add another storage entry"),
+        )
+    )
+    name: DnsLabel = Field(description="Name of the volume, unique here; a part of its claim's name.")
+    size: Size = Field(description="Bytes to reserve, such as 10Gi. It can grow, never shrink.")
+    mount_path: AbsolutePath = Field(description="Absolute path of the mount in the container.")
+    storage_class_name: DnsName | None = Field(None, description="StorageClass; the cluster's default if unset.")
+    access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"] = Field(
+        "ReadWriteOnce", description="How nodes may mount it together.", json_schema_extra=DEFAULTED
+    )
+
+
+class Workload(Model):
+    """The pods."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.kind != 'StatefulSet' || (has(self.storage) == has(oldSelf.storage) && "
+                "(!has(self.storage) || self.storage == oldSelf.storage))",
+                "storage of a StatefulSet cannot change after creation: make a new Application and move the data",
+            ),
+        )
+    )
+    kind: Literal["Deployment", "StatefulSet"] = Field(
+        "Deployment",
+        description="Deployment for pods that are all alike; StatefulSet where each has a name and volumes of its own.",
+        json_schema_extra=DEFAULTED
+        | rules(("self == oldSelf", "kind cannot change: delete the Application and create it with the other kind")),
+    )
+    image: Image = Field(description="Which image runs.")
+    image_pull_secrets: tuple[PullSecret, ...] = Field(
+        default=(), max_length=16, description="Credentials for the registry.", json_schema_extra=keyed_by("name")
+    )
+    command: tuple[Text, ...] = Field(
+        default=(), max_length=64, description="Program; the image's if unset.", json_schema_extra=_ATOMIC
+    )
+    args: tuple[Text, ...] = Field(
+        default=(), max_length=256, description="Its arguments; the image's if unset.", json_schema_extra=_ATOMIC
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Ports that the container listens on. With any, a Service of the Application's name is made.",
+        json_schema_extra=keyed_by("name")
+        | rules(
+            (
+                "self.all(p, self.exists_one(q, q.containerPort == p.containerPort && q.protocol == p.protocol))",
+                "each containerPort may be listed once per protocol",
+            )
+        ),
+    )
+    env: tuple[EnvVar, ...] = Field(
+        default=(), max_length=256, description="Environment variables.", json_schema_extra=keyed_by("name")
+    )
+    env_from: tuple[EnvFrom, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Secrets and ConfigMaps whose keys become environment variables.",
+        json_schema_extra=_ATOMIC,
+    )
+    resources: Resources | None = Field(None, description="What the container asks for and may use.")
+    probes: Probes | None = Field(None, description="How the kubelet finds out how the container is.")
+    security_context: ContainerSecurity | None = Field(
+        None, description="What the container may do, over defaults that pass Pod Security level restricted."
+    )
+    pod_security_context: PodSecurity | None = Field(
+        None, description="What every process of the pod may do, over defaults that pass level restricted."
+    )
+    service_account_name: DnsName | None = Field(
+        None, description="Service account whose token is mounted; if unset no token is mounted."
+    )
+    storage: tuple[Storage, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Volumes for the application's own data: one for all pods of a Deployment, one for each pod of a "
+        "StatefulSet.",
+        json_schema_extra=keyed_by("name"),
+    )
+    volumes: tuple[Volume, ...] = Field(
+        default=(), max_length=32, description="Other things that are mounted.", json_schema_extra=keyed_by("name")
+    )
+    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default={}, max_length=32, description="Labels that a node must carry."
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(), max_length=32, description="Taints that the pods put up with.", json_schema_extra=_ATOMIC
+    )
+    termination_grace_period_seconds: Seconds | None = Field(
+        None, description="Seconds between the request to stop and the kill; 30 if unset."
+    )
+
+
+class Config(Model):
+    """Configuration that the Application carries itself. A change rolls the pods."""
+
+    files: dict[AbsolutePath, Annotated[str, Field(max_length=262144)]] = Field(
+        default={},
+        max_length=64,
+        description="Text files by absolute path in the container. Together at most 900 kB.",
+        json_schema_extra=rules(
+            (
+                "self.all(path, path.startsWith('/') && !path.endsWith('/'))",
+                "each key must be the absolute path of a file",
+            ),
+        ),
+    )
+    env: dict[EnvName, Text] = Field(
+        default={},
+        max_length=256,
+        description="Environment variables. One of the same name in workload.env goes before it.",
+    )
+
+
+class Service(Model):
+    """The Service in front of the pods."""
+
+    enabled: bool | None = Field(None, description="Whether there is one; if unset, when workload.ports has any.")
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = Field(
+        "ClusterIP", description="Who can reach it.", json_schema_extra=DEFAULTED
+    )
+    annotations: Annotations = Field(default={}, description="Annotations for it, such as a cloud's settings.")
+
+
+class Ingress(Model):
+    """A way in by HTTP from outside of the cluster."""
+
+    host: DnsName = Field(description="Host name that leads here.")
+    path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")] = Field(
+        "/", description="Prefix of the paths that lead here.", json_schema_extra=DEFAULTED
+    )
+    class_name: DnsName | None = Field(None, description="IngressClass; the cluster's default if unset.")
+    tls_secret_name: DnsName | None = Field(None, description="Secret with the certificate; no TLS if unset.")
+    port: PortName | None = Field(None, description="Name of the port of workload.ports; the first one if unset.")
+    annotations: Annotations = Field(default={}, description="Annotations for it, such as the controller's settings.")
+
+
+class Network(Model):
+    """How the application is reached."""
+
+    service: Service | None = Field(None, description="The Service in front of the pods.")
+    ingress: Ingress | None = Field(None, description="A way in by HTTP from outside of the cluster.")
+    network_policy: Literal["Restricted", "None"] = Field(
+        "Restricted",
+        description="Restricted lets in pods of this namespace on workload.ports, the whole cluster on the Ingress' "
+        "port, and anybody on the ports of a Service that is not ClusterIP. None makes no NetworkPolicy.",
+        json_schema_extra=DEFAULTED,
+    )
+
+
+class Metric(Model):
+    """One load to keep at its target."""
+
+    type: Literal["cpu", "memory"] = Field(description="Resource that is measured; it needs a request.")
+    target: Annotated[int, Field(ge=1, le=1000)] = Field(description="Average use to keep, in percent of the request.")
+
+
+class ScalingPolicy(Model):
+    """A limit on how fast the number of pods changes."""
+
+    type: Literal["Pods", "Percent"] = Field(description="Unit of the value.")
+    value: Annotated[int, Field(ge=1, le=10000)] = Field(description="Most pods, or percent of them, per period.")
+    period_seconds: Annotated[int, Field(ge=1, le=1800)] = Field(description="Length of the period in seconds.")
+
+
+class ScalingRules(Model):
+    """How one direction is scaled."""
+
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        None, description="Seconds to look back for the safest recommendation."
+    )
+    select_policy: Literal["Max", "Min", "Disabled"] | None = Field(
+        None, description="Which of the policies counts; Disabled forbids the direction."
+    )
+    policies: tuple[ScalingPolicy, ...] = Field(
+        default=(), max_length=8, description="Limits on the speed.", json_schema_extra=_ATOMIC
+    )
+
+
+class ScalingBehavior(Model):
+    """How fast the number of pods changes."""
+
+    scale_up: ScalingRules | None = Field(None, description="How pods are added.")
+    scale_down: ScalingRules | None = Field(None, description="How pods are taken away.")
+
+
+class Autoscaling(Model):
+    """The number of pods follows the load."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("self.minReplicas <= self.maxReplicas", "minReplicas must not be greater than maxReplicas"),
+        )
+    )
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="Fewest pods.", json_schema_extra=DEFAULTED
+    )
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(description="Most pods.")
+    metrics: tuple[Metric, ...] = Field(
+        min_length=1, max_length=2, description="Loads to keep at their target.", json_schema_extra=keyed_by("type")
+    )
+    behavior: ScalingBehavior | None = Field(None, description="How fast the number of pods changes.")
+
+
+class Scaling(Model):
+    """How many pods."""
+
+    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1,
+        description="Number of pods, also set by kubectl scale; unused with autoscaling.",
+        json_schema_extra=DEFAULTED,
+    )
+    autoscaling: Autoscaling | None = Field(None, description="Let the number of pods follow the load.")
+
+
+class ApplicationSpec(Model):
+    """What the user wants."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.network) || !has(self.network.ingress) || (has(self.workload.ports) && "
+                "self.workload.ports.size() > 0 && !(has(self.network.service) && has(self.network.service.enabled) "
+                "&& !self.network.service.enabled))",
+                "network.ingress needs a port in workload.ports and a Service that is not disabled",
+            ),
+            (
+                "!has(self.network) || !has(self.network.ingress) || !has(self.network.ingress.port) || "
+                "!has(self.workload.ports) || self.workload.ports.exists(p, p.name == self.network.ingress.port)",
+                "network.ingress.port must be the name of a port in workload.ports",
+            ),
+            (
+                "!has(self.network) || !has(self.network.service) || !has(self.network.service.enabled) || "
+                "!self.network.service.enabled || (has(self.workload.ports) && self.workload.ports.size() > 0)",
+                "network.service.enabled needs a port in workload.ports",
+            ),
+            (
+                "!has(self.scaling.autoscaling) || self.scaling.autoscaling.metrics.all(m, has(self.workload.resources)"
+                " && has(self.workload.resources.requests) && m.type in self.workload.resources.requests)",
+                "scaling.autoscaling needs a request in workload.resources.requests for each resource that it measures",
+            ),
+            (
+                "self.workload.kind != 'Deployment' || !has(self.workload.storage) || "
+                "(self.scaling.replicas <= 1 && !has(self.scaling.autoscaling)) || "
+                "self.workload.storage.all(s, s.accessMode in ['ReadWriteMany', 'ReadOnlyMany'])",
+                "several replicas of a Deployment share each volume: use accessMode ReadWriteMany or kind StatefulSet",
+            ),
+            (
+                "!has(self.workload.storage) || !has(self.workload.volumes) || self.workload.storage.all(s, "
+                "!self.workload.volumes.exists(v, v.name == s.name || v.mountPath == s.mountPath))",
+                "workload.storage and workload.volumes must differ in name and mountPath",
+            ),
+        )
+    )
+    workload: Workload = Field(description="The pods: image, command, ports, resources, storage.")
+    config: Config | None = Field(None, description="Configuration that the Application carries itself.")
+    network: Network | None = Field(None, description="How the application is reached.")
+    scaling: Scaling = Field(
+        Scaling(), description="How many pods.", json_schema_extra={"default": {"replicas": 1}} | DEFAULTED
+    )
+    adopt: bool | None = Field(
+        None,
+        description="Take over an existing workload of this name, without a restart where the spec says what it is. "
+        "Its number of pods becomes scaling.replicas: state it. Taking over is remembered.",
+    )
+    suspend: bool | None = Field(None, description="Stop every pod and keep all data, until it is unset.")
+    deletion_policy: Literal["Retain", "Delete"] = Field(
+        "Retain",
+        description="What happens to the volumes of workload.storage when the Application is deleted.",
+        json_schema_extra=DEFAULTED,
+    )
+
+
+class EndpointStatus(Model):
+    """One way to reach the application."""
+
+    name: Word = Field(description="Name of the port, or ingress.")
+    scope: Literal["Cluster", "External"] = Field(description="From where it is reachable.")
+    url: Annotated[str, Field(max_length=2048)] = Field(description="Address, such as http://web.shop.svc:8080.")
+
+
+class ConditionStatusModel(Model):
+    """One verdict about the application."""
+
+    type: Annotated[str, Field(max_length=316)] = Field(description="What the verdict is about.")
+    status: Literal["True", "False", "Unknown"] = Field(description="The verdict.")
+    reason: Annotated[
+        str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
+    ] = Field(description="Why, as one word of a closed list.")
+    message: Text = Field(description="Why, as a sentence.")
+    observed_generation: Annotated[int, Field(ge=0)] = Field(description="Generation that the verdict is about.")
+    last_transition_time: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] = Field(
+        description="When status last changed."
+    )
+
+
+class ApplicationStatus(Model):
+    """What the operator observes."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Generation of the spec that this status is about."
+    )
+    conditions: tuple[ConditionStatusModel, ...] = Field(
+        default=(), max_length=16, description="Verdicts: Ready, Progressing, Available, Stalled, Suspended.",
+        json_schema_extra=keyed_by("type"),
+    )  # fmt: skip
+    image: Annotated[str, Field(max_length=1024)] | None = Field(None, description="Image that the spec asks for.")
+    version: Annotated[str, Field(max_length=256)] | None = Field(
+        None, description="Its tag, or the start of its digest."
+    )
+    replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(None, description="Pods that exist.")
+    ready_replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(None, description="Pods that are ready.")
+    ready: Annotated[str, Field(max_length=32)] | None = Field(
+        None, description="Ready pods of those asked for, such as 2/3."
+    )
+    selector: Annotated[str, Field(max_length=8192)] | None = Field(
+        None, description="Label selector of the pods, for the scale subresource."
+    )
+    endpoints: tuple[EndpointStatus, ...] = Field(
+        default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=_ATOMIC
+    )
+
+
+class Metadata(BaseModel):
+    """What the operator reads of an object's metadata; the rest is left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    name: DnsName
+    namespace: DnsLabel
+    uid: Key
+    generation: int = 0
+    deletion_timestamp: str | None = None
+
+
+class Application(Model):
+    """One application. `status` is what was last written, as JSON values."""
+
+    api_version: Literal["timonier.dev/v1"] = "timonier.dev/v1"
+    kind: Literal["Application"] = "Application"
+    metadata: Metadata
+    spec: ApplicationSpec
+    status: Mapping[str, Any] = {}

@@ -1,0 +1,55 @@
+"""Conditions of standing kinds, and how a new verdict is merged into those that a status already has.
+
+Source: https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+__all__ = ["Condition", "ConditionStatus", "merged", "stated"]
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One verdict: `type` is CamelCase, `reason` a word of the kind's closed list, `message` a sentence for people."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def merged(
+    conditions: Iterable[Condition], previous: Sequence[Mapping[str, Any]], *, generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """The conditions as a status carries them, in the given order.
+
+    `lastTransitionTime` is kept from `previous` unless the status of that condition changed; a naive `now` is UTC.
+    Conditions of `previous` that are not given any more are left out.
+    """
+    before = {condition["type"]: condition for condition in previous}
+    stamp = (now.astimezone(UTC) if now.tzinfo else now).strftime("%Y-%m-%dT%H:%M:%SZ")
+    result = []
+    for condition in conditions:
+        old = before.get(condition.type)
+        same = old is not None and old.get("status") == condition.status
+        result.append(
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "reason": condition.reason,
+                "message": condition.message,
+                "observedGeneration": generation,
+                "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old is not None else stamp,
+            }
+        )
+    return result
+
+
+def stated(previous: Sequence[Mapping[str, Any]], type_: str) -> str | None:
+    """The status of one condition in a list of them; None when it is not there."""
+    return next((condition.get("status") for condition in previous if condition.get("type") == type_), None)

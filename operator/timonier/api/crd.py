@@ -1,0 +1,196 @@
+"""CustomResourceDefinitions, generated from the typed models: deterministic, structural, every field bounded.
+
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from timonier.api.application import ApplicationSpec, ApplicationStatus
+from timonier.api.resources import APPLICATIONS, Resource
+
+__all__ = ["APPLICATION", "Column", "Kind", "crd", "crds", "structural"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; a `priority` above 0 shows it only with -o wide."""
+
+    name: str
+    path: str
+    description: str
+    type: str = "string"
+    priority: int = 0
+
+    def manifest(self) -> dict[str, Any]:
+        """The column as a CustomResourceDefinition states it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "jsonPath": self.path,
+            "description": self.description,
+            "priority": self.priority,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """All that a CustomResourceDefinition says about one kind. `scale` maps to paths of the scale subresource."""
+
+    resource: Resource
+    description: str
+    spec: type[BaseModel]
+    status: type[BaseModel]
+    columns: tuple[Column, ...]
+    short_names: tuple[str, ...] = ()
+    scale: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Mapping[str, str], ...] = ()
+
+
+def _reason(condition: str) -> str:
+    return f'.status.conditions[?(@.type=="{condition}")].reason'
+
+
+APPLICATION: Final = Kind(
+    resource=APPLICATIONS,
+    description="A containerised application: what runs, how it is configured, reached and scaled, and what becomes of "
+    "its data. Only spec.workload.image.repository is required.",
+    spec=ApplicationSpec,
+    status=ApplicationStatus,
+    short_names=("app",),
+    scale={
+        "specReplicasPath": ".spec.scaling.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    },
+    columns=(
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether all is as asked for."),
+        Column("Status", _reason("Ready"), "What it is doing, in a word."),
+        Column("Pods", ".status.ready", "Ready pods of those asked for."),
+        Column("Version", ".status.version", "Tag of the image, or the start of its digest."),
+        Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+        Column("Image", ".status.image", "Image that runs.", priority=1),
+        Column("Endpoint", ".status.endpoints[0].url", "Where it is reachable.", priority=1),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', "Why it is so.", priority=1),
+    ),
+    rules=(
+        {
+            "rule": "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            "message": "metadata.name must be at most 52 characters of a-z, 0-9 and '-', beginning with a letter: "
+            "Services and pods are named after it",
+        },
+    ),
+)
+
+
+def crds() -> list[dict[str, Any]]:
+    """Every CustomResourceDefinition of the operator, by name."""
+    return sorted((crd(kind) for kind in (APPLICATION,)), key=lambda manifest: str(manifest["metadata"]["name"]))
+
+
+def crd(kind: Kind) -> dict[str, Any]:
+    """The CustomResourceDefinition of one kind."""
+    resource = kind.resource
+    singular = resource.kind.lower()
+    subresources: dict[str, Any] = {"status": {}} | ({"scale": dict(kind.scale)} if kind.scale else {})
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": {
+            "group": resource.group,
+            "names": {
+                "kind": resource.kind,
+                "listKind": f"{resource.kind}List",
+                "plural": resource.plural,
+                "singular": singular,
+                "shortNames": list(kind.short_names),
+                "categories": ["day2"],
+            },
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "versions": [
+                {
+                    "name": resource.version,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": _schema(kind)},
+                    "subresources": subresources,
+                    "additionalPrinterColumns": [column.manifest() for column in kind.columns],
+                }
+            ],
+        },
+    }
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "description": kind.description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of the schema that this object is written in."},
+            "kind": {"type": "string", "description": f"Always {kind.resource.kind}."},
+            "metadata": {"type": "object"},
+            "spec": structural(kind.spec) | {"description": "What is wanted."},
+            "status": structural(kind.status) | {"description": "What the operator observes."},
+        },
+    }
+    return schema | ({"x-kubernetes-validations": [dict(rule) for rule in kind.rules]} if kind.rules else {})
+
+
+def structural(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's structural schema: references put in place, nothing that Kubernetes does not know."""
+    schema = model.model_json_schema(by_alias=True)
+    return _node(schema, schema.get("$defs", {}))
+
+
+_KEPT: Final = (
+    "type", "description", "format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
+    "maxItems", "minProperties", "maxProperties", "required",
+)  # fmt: skip
+
+
+def _node(schema: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    schema = _resolved(schema, models)
+    node = {name: schema[name] for name in _KEPT if name in schema}
+    node |= {name: value for name, value in schema.items() if name.startswith("x-kubernetes-")}
+    if "const" in schema:
+        node["enum"] = [schema["const"]]
+    if node.get("type") == "integer":
+        node.setdefault("format", "int32" if schema.get("maximum", 2**63) < 2**31 else "int64")
+    if schema.get("x-timonier-defaulted"):
+        node["default"] = schema["default"]
+    if schema.get("x-kubernetes-int-or-string"):
+        node["anyOf"] = [{"type": "integer"}, {"type": "string"}]
+    if "properties" in schema:
+        node["properties"] = {name: _node(below, models) for name, below in schema["properties"].items()}
+    elif isinstance(values := _values(schema), Mapping):
+        node["additionalProperties"] = _node(values, models)
+    if "items" in schema:
+        node["items"] = _node(schema["items"], models)
+    return node
+
+
+def _values(schema: Mapping[str, Any]) -> Any:
+    """The schema of a map's values. JSON Schema says by pattern which keys there may be; a CRD leaves that to CEL."""
+    patterns = schema.get("patternProperties")
+    return next(iter(patterns.values())) if patterns else schema.get("additionalProperties")
+
+
+def _resolved(schema: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with its reference, or its one choice besides null, put in place; what stands beside them wins."""
+    merged = dict(schema)
+    choices = [choice for choice in merged.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1 and "x-kubernetes-int-or-string" not in merged:
+        del merged["anyOf"]
+        merged = _resolved(choices[0], models) | merged
+    if "$ref" in merged:
+        target = models[merged.pop("$ref").rpartition("/")[2]]
+        own_rules = merged.get("x-kubernetes-validations", [])
+        merged = _resolved(target, models) | merged
+        if own_rules and target.get("x-kubernetes-validations"):
+            merged["x-kubernetes-validations"] = [*target["x-kubernetes-validations"], *own_rules]
+    return merged
