@@ -25,6 +25,7 @@ from timonier.engine.contract import Rule
 from timonier.engine.controller import Controller
 from timonier.engine.events import EventRecorder
 from timonier.engine.lease import Election
+from timonier.engine.metrics import distribution_version
 from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
 
@@ -71,7 +72,8 @@ async def run(options: Options) -> None:
         identity=options.identity,
         clock=time.monotonic,
     )
-    async with connect(options.kubeconfig, may_write=election.held) as client:
+    agent = f"timonier/{distribution_version()} ({options.identity})"
+    async with connect(options.kubeconfig, agent=agent, may_write=election.held) as client:
         replica = _Replica(options, client, election)
         async with serving(
             health_address=options.health_address,

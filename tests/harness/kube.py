@@ -105,7 +105,7 @@ class Kube:
     def list(self, resource: Resource, namespace: str | None = None, selector: str = "") -> list[Manifest]:
         """All objects of a collection."""
         query = {"labelSelector": selector} if selector else {}
-        items: list[Manifest] = self.request("GET", resource.url(namespace), **query)["items"]
+        items: list[Manifest] = self.request("GET", resource.url(namespace), **query)["items"] or []
         return items
 
     def delete(self, resource: Resource, namespace: str | None, name: str, *, orphan: bool = False) -> None:

@@ -68,14 +68,14 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
 
 @asynccontextmanager
 async def connect(
-    kubeconfig: str | None = None, *, may_write: Callable[[], bool] = lambda: True
+    kubeconfig: str | None = None, *, agent: str = FIELD_MANAGER, may_write: Callable[[], bool] = lambda: True
 ) -> AsyncIterator["Client"]:
-    """A client for the life of a `async with` block. `may_write` is asked before each write: see `Client`."""
+    """A client for the life of a `async with` block. `agent` names this process in the API server's audit log."""
     configuration = await load_configuration(kubeconfig)
     configuration.connection_pool_maxsize = 64
     api = ApiClient(configuration)
     try:
-        yield Client(api, may_write=may_write)
+        yield Client(api, agent=agent, may_write=may_write)
     finally:
         await api.close()
 
@@ -101,8 +101,9 @@ class Client:
     its lease cannot write whatever its reconcilers were in the middle of. Every method raises ApiError or a subclass.
     """
 
-    def __init__(self, api: ApiClient, *, may_write: Callable[[], bool]) -> None:
+    def __init__(self, api: ApiClient, *, agent: str, may_write: Callable[[], bool]) -> None:
         self._api = api
+        self._agent = agent
         self._may_write = may_write
 
     async def login(self) -> ConnectionInfo:
@@ -111,7 +112,7 @@ class Client:
 
     def unguarded(self) -> "Client":
         """The same connection without the leadership question: for the lease itself and for tools."""
-        return Client(self._api, may_write=lambda: True)
+        return Client(self._api, agent=self._agent, may_write=lambda: True)
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
         """One object. Raises NotFoundError."""
@@ -126,7 +127,7 @@ class Client:
         while True:
             answer = await self._request("GET", resource, resource.url(namespace), query=query, accept=accept)
             metadata = answer["metadata"]
-            yield Page(tuple(answer["items"]), int(metadata["resourceVersion"]))
+            yield Page(tuple(answer["items"] or ()), int(metadata["resourceVersion"]))
             if not metadata.get("continue"):
                 return
             query["continue"] = metadata["continue"]
@@ -181,7 +182,7 @@ class Client:
     ) -> dict[str, Any]:
         if method != "GET" and not self._may_write():
             raise NotLeaderError(f"{method} {path}: this replica does not hold the lease")
-        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._agent}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:

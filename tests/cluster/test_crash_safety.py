@@ -1,0 +1,180 @@
+"""kill -9 at every single API write of a scenario: whatever moment it was, the next run brings the same end."""
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_applications import PORTS, application
+
+from harness.fault_proxy import FaultProxy, Moment, Write, proxied
+from harness.fixtures import Installation
+from harness.kube import NAMESPACES, Kube, Manifest
+from harness.operator_process import OperatorProcess
+from timonier.api.resources import (
+    APPLICATIONS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INGRESSES,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUME_CLAIMS,
+    POD_DISRUPTION_BUDGETS,
+    SERVICES,
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+CHILDREN = (
+    DEPLOYMENTS,
+    SERVICES,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
+    CONFIG_MAPS,
+    INGRESSES,
+    HORIZONTAL_POD_AUTOSCALERS,
+    PERSISTENT_VOLUME_CLAIMS,
+)
+
+
+def created(namespace: str) -> Manifest:
+    return application(namespace, workload=PORTS, config={"files": {"/etc/web.conf": "a=1\n"}}, scaling={"replicas": 2})
+
+
+def updated(namespace: str) -> Manifest:
+    return application(
+        namespace,
+        workload={**PORTS, "resources": {"requests": {"cpu": "100m"}}},
+        network={"networkPolicy": "None", "ingress": {"host": "web.example.org"}},
+        scaling={"autoscaling": {"minReplicas": 2, "maxReplicas": 4, "metrics": [{"type": "cpu", "target": 70}]}},
+    )
+
+
+def scenario(kube: Kube, namespace: str) -> None:
+    """Create, update, delete; between them, wait until the operator has brought it about."""
+    kube.apply(created(namespace))
+    kube.wait_condition(namespace, "web", "Ready", seconds=60)
+    kube.apply(updated(namespace))
+    kube.wait_condition(namespace, "web", "Ready", seconds=60)
+
+
+def outcome(kube: Kube, namespace: str) -> dict[str, Any]:
+    """All objects of the namespace, without what differs between two undisturbed runs."""
+    found = {}
+    for resource in (*CHILDREN, APPLICATIONS):
+        for manifest in kube.list(resource, namespace):
+            name = manifest["metadata"]["name"]
+            if name != "kube-root-ca.crt":
+                found[f"{resource}/{name}"] = normal(manifest)
+    return found
+
+
+_VOLATILE = {
+    "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "namespace", "time", "clusterIP",
+    "clusterIPs", "lastTransitionTime", "lastUpdateTime", "observedGeneration", "lastScaleTime",
+    "deployment.kubernetes.io/revision", "collisionCount",
+}  # fmt: skip
+
+
+def normal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: normal(below) for name, below in value.items() if name not in _VOLATILE}
+    if isinstance(value, list):
+        return sorted((normal(item) for item in value), key=repr)
+    if isinstance(value, str):
+        return re.sub(r"crash-[a-z0-9-]+|[0-9a-f]{8,10}-[0-9a-z]{5}|web-[0-9a-f]{8,10}", "*", value)
+    return value
+
+
+class Guillotine:
+    """Kills the operator at its n-th write, before or after the API server has carried it out."""
+
+    def __init__(self, number: int, moment: Moment) -> None:
+        self.number = number
+        self.moment = moment
+        self.victim: OperatorProcess | None = None
+        self.fell = threading.Event()
+
+    def __call__(self, write: Write, moment: Moment) -> None:
+        if write.number == self.number and moment is self.moment and self.victim is not None:
+            self.victim.process.kill()
+            self.fell.set()
+
+
+def run(
+    kube: Kube, installation: Installation, folder: Path, namespace: str, blade: Guillotine | None
+) -> tuple[dict[str, Any], FaultProxy]:
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    with proxied(installation.kubeconfig) as proxy:
+        kubeconfig = proxy.kubeconfig(folder / "proxied.kubeconfig")
+        replica = installation.start(namespace, "--watch-namespaces", namespace, kubeconfig=kubeconfig)
+        if blade is not None:
+            blade.victim = replica
+            proxy.on_write = blade
+        replacements: list[OperatorProcess] = []
+
+        def replace() -> None:
+            assert blade is not None
+            blade.fell.wait()
+            if blade.victim is not None:
+                blade.victim.process.wait()
+                forget_lease(kube, installation)
+                replacements.append(
+                    installation.start(namespace, "--watch-namespaces", namespace, kubeconfig=kubeconfig)
+                )
+
+        watcher = threading.Thread(target=replace, daemon=True) if blade is not None else None
+        if watcher is not None:
+            watcher.start()
+        try:
+            scenario(kube, namespace)
+            result = outcome(kube, namespace)
+        finally:
+            if blade is not None:
+                blade.victim = None
+                blade.fell.set()
+            if watcher is not None:
+                watcher.join(10)
+            for process in (replica, *replacements):
+                if process.process.poll() is None:
+                    process.stop()
+    return result, proxy
+
+
+def forget_lease(kube: Kube, installation: Installation) -> None:
+    """The dead replica's lease would hold up its successor for 15 s, at every single run."""
+    from timonier.api.resources import LEASES
+
+    kube.delete(LEASES, installation.namespace, "timonier")
+
+
+def test_killed_at_every_write(
+    kube: Kube, installation: Installation, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    installation.stop()
+    undisturbed, proxy = run(kube, installation, tmp_path, "crash-none", None)
+    writes = [f"{write.number}. {write.method} {write.path}" for write in proxy.writes]
+    assert len(writes) >= 10, writes
+    failures = []
+    for number in range(1, len(writes) + 1):
+        moment = Moment.BEFORE if number % 2 else Moment.AFTER
+        namespace = f"crash-{number}-{moment.value}"
+        result, _ = run(kube, installation, tmp_path, namespace, Guillotine(number, moment))
+        if result != undisturbed:
+            failures.append(f"killed {moment.value} write {writes[number - 1]}: {difference(undisturbed, result)}")
+        kube.delete(NAMESPACES, None, namespace)
+    kube.delete(NAMESPACES, None, "crash-none")
+    print(f"killed at each of {len(writes)} writes")
+    assert not failures, "\n".join(failures)
+
+
+def difference(expected: Any, found: Any, path: str = "") -> str:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        parts = [
+            difference(expected.get(name), found.get(name), f"{path}.{name}")
+            for name in sorted(expected.keys() | found.keys())
+            if expected.get(name) != found.get(name)
+        ]
+        return "; ".join(parts)
+    return f"{path}: {expected!r} became {found!r}"

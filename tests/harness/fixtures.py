@@ -1,0 +1,108 @@
+"""Fixtures of the cluster tests: the operator installed from its bundle, running as its own service account."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.audit import AuditLog
+from harness.kube import Kube
+from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
+
+__all__ = ["Installation", "audit", "installation", "kube", "operator", "operator_factory"]
+
+REPOSITORY = Path(__file__).parents[2]
+OPERATOR_NAMESPACE = "timonier-system"
+
+
+@dataclass(slots=True)
+class Installation:
+    """What an installation leaves: the operator's namespace, its identity, and where its logs go."""
+
+    namespace: str
+    user: str
+    kubeconfig: Path
+    folder: Path
+    shared: OperatorProcess | None = None
+
+    def start(self, name: str, *arguments: str, kubeconfig: Path | None = None) -> OperatorProcess:
+        """Start one more replica, without waiting for it."""
+        log = self.folder / f"{name}.log"
+        return start_operator(kubeconfig or self.kubeconfig, self.namespace, log, *arguments)
+
+    def running(self) -> OperatorProcess:
+        """The replica that tests share; started again when a test has ended it."""
+        if self.shared is None or self.shared.process.poll() is not None:
+            self.shared = self.start("shared")
+            self.shared.wait_ready()
+        return self.shared
+
+    def stop(self) -> None:
+        """End the shared replica, so that a test can run its own."""
+        if self.shared is not None:
+            self.shared.stop()
+            self.shared = None
+
+
+def install(kubeconfig: Path) -> None:
+    """Install the newest bundle with `balise render`, as a cluster administrator without OLM does."""
+    bundles = sorted((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(n) for n in path.name.split(".")])
+    manifests = subprocess.run(
+        [REPOSITORY / ".venv/bin/balise", "render", str(bundles[-1]), "--namespace", OPERATOR_NAMESPACE],
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    command = ["kubectl", "--kubeconfig", str(kubeconfig), "apply", "--server-side", "--filename", "-"]
+    subprocess.run(command, input=manifests, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Any) -> Kube:
+    """The cluster as its administrator sees it."""
+    return Kube(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: Any, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The operator's permissions and definitions, installed once for all tests."""
+    install(cluster.kubeconfig)
+    folder = tmp_path_factory.mktemp("operator")
+    kubeconfig = service_account_kubeconfig(
+        cluster.kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "operator.kubeconfig"
+    )
+    user = f"system:serviceaccount:{OPERATOR_NAMESPACE}:timonier"
+    installed = Installation(OPERATOR_NAMESPACE, user, kubeconfig, folder)
+    yield installed
+    installed.stop()
+
+
+@pytest.fixture
+def operator(installation: Installation) -> OperatorProcess:
+    """A ready operator, shared by the tests that do not harm it."""
+    return installation.running()
+
+
+@pytest.fixture
+def operator_factory(installation: Installation) -> Iterator[Callable[[], OperatorProcess]]:
+    """Operators of this test's own: the shared one is ended first, these are ended afterwards."""
+    installation.stop()
+    started: list[OperatorProcess] = []
+
+    def make(*arguments: str, kubeconfig: Path | None = None) -> OperatorProcess:
+        replica = installation.start(f"own-{len(started)}", *arguments, kubeconfig=kubeconfig)
+        started.append(replica)
+        replica.wait_ready()
+        return replica
+
+    yield make
+    for replica in started:
+        if replica.process.poll() is None:
+            replica.stop()
+
+
+@pytest.fixture
+def audit(cluster: Any) -> AuditLog:
+    """The API server's calls from the start of this test on."""
+    return AuditLog(cluster.audit_log)
