@@ -61,5 +61,6 @@ func simulateNodes() error {
 	}
 	command := kwok.NewCommand(ctx)
 	command.PersistentFlags().AddFlagSet(flags)
+	command.Version = "" // its --version flag would collide with the one that the Kubernetes packages register
 	return command.ExecuteContext(ctx)
 }

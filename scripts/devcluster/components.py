@@ -1,0 +1,150 @@
+"""The command line of every background process. Pure: nothing is started here."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from devcluster.layout import Layout
+from devcluster.ports import Ports
+from devcluster.spec import ClusterSpec
+
+__all__ = ["SERVICE_RANGE", "command_of", "daemons_of", "programs_of", "server_url"]
+
+SERVICE_RANGE = "10.96.0.0/16"
+"""A /16: the /24 that is often seen has no room for a thousand Services."""
+
+LOOPBACK = "127.0.0.1"
+
+Programs = Mapping[str, Path]
+
+
+def server_url(ports: Ports) -> str:
+    """Where the API server answers."""
+    return f"https://{LOOPBACK}:{ports.apiserver}"
+
+
+def daemons_of(spec: ClusterSpec) -> tuple[str, ...]:
+    """The background processes of a cluster, in the order in which they are started."""
+    simulated = ("kwok",) if spec.nodes == "kwok" else ()
+    return ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", *simulated, "provisioner")
+
+
+def programs_of(spec: ClusterSpec) -> tuple[str, ...]:
+    """The programs that `find_programs` has to find for it."""
+    return (*(name for name in daemons_of(spec) if name != "provisioner"), "pki")
+
+
+def command_of(daemon: str, spec: ClusterSpec, layout: Layout, ports: Ports, programs: Programs) -> list[str]:
+    """The whole command line of a background process."""
+    if daemon == "provisioner":
+        return [sys.executable, "-m", "devcluster.provisioner", str(layout.identity_kubeconfig("provisioner")),
+                str(layout.volumes)]  # fmt: skip
+    return [str(programs[daemon]), *_FLAGS[daemon](spec, layout, ports)]
+
+
+def _etcd(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+    client, peer = f"http://{LOOPBACK}:{ports.etcd}", f"http://{LOOPBACK}:{ports.etcd_peer}"
+    return [
+        "--name=devcluster",
+        f"--data-dir={layout.etcd_data}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=devcluster={peer}",
+        # What a power cut would lose here, nobody misses; and every write is several times faster.
+        "--unsafe-no-fsync",
+        "--quota-backend-bytes=8589934592",
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+    return [
+        f"--etcd-servers=http://{LOOPBACK}:{ports.etcd}",
+        f"--bind-address={LOOPBACK}",
+        f"--advertise-address={LOOPBACK}",
+        f"--secure-port={ports.apiserver}",
+        # An Endpoints object may not hold a loopback address; without real nodes nobody would use it anyway.
+        "--endpoint-reconciler-type=none",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--client-ca-file={layout.certificate('ca')}",
+        f"--tls-cert-file={layout.certificate('apiserver')}",
+        f"--tls-private-key-file={layout.key('apiserver')}",
+        f"--kubelet-client-certificate={layout.certificate('apiserver-kubelet')}",
+        f"--kubelet-client-key={layout.key('apiserver-kubelet')}",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={layout.certificate('front-proxy-ca')}",
+        "--requestheader-allowed-names=front-proxy",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={layout.certificate('front-proxy')}",
+        f"--proxy-client-key-file={layout.key('front-proxy')}",
+        f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
+        f"--service-account-signing-key-file={layout.key('service-accounts')}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--audit-policy-file={layout.audit_policy}",
+        f"--audit-log-path={layout.audit_log}",
+        # Megabytes; large enough that the log of a long test is never rotated away.
+        "--audit-log-maxsize=100000",
+        *spec.apiserver_args,
+    ]
+
+
+def _controller_manager(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+    kubeconfig = layout.identity_kubeconfig("kube-controller-manager")
+    return [
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={ports.controller_manager}",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--root-ca-file={layout.certificate('ca')}",
+        f"--service-account-private-key-file={layout.key('service-accounts')}",
+        f"--cluster-signing-cert-file={layout.certificate('ca')}",
+        f"--cluster-signing-key-file={layout.key('ca')}",
+        # The default of 20 requests a second makes the garbage collection of a large test take minutes.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    ]
+
+
+def _scheduler(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+    kubeconfig = layout.identity_kubeconfig("kube-scheduler")
+    return [
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={ports.scheduler}",
+        "--leader-elect=false",
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    ]
+
+
+def _kwok(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+    return [
+        f"--kubeconfig={layout.identity_kubeconfig('kwok')}",
+        f"--config={layout.kwok_configuration}",
+        "--manage-all-nodes=false",
+        "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+        "--node-lease-duration-seconds=40",
+        f"--node-ip={LOOPBACK}",
+        f"--server-address={LOOPBACK}:{ports.kwok}",
+    ]
+
+
+_FLAGS: Mapping[str, Callable[[ClusterSpec, Layout, Ports], list[str]]] = {
+    "etcd": _etcd,
+    "kube-apiserver": _apiserver,
+    "kube-controller-manager": _controller_manager,
+    "kube-scheduler": _scheduler,
+    "kwok": _kwok,
+}

@@ -1,0 +1,153 @@
+"""Where the programs of a cluster come from: KUBEBUILDER_ASSETS first, else built once from Go modules and kept.
+
+They are built in groups, one binary each, which is called by the names of its programs through links: linking five
+control plane components apart costs five times the memory and disk for the same packages.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from devcluster.errors import DevclusterError
+from devcluster.go_toolchain import find_go, required_go
+from devcluster.locking import exclusive
+from devcluster.progress import Report
+
+__all__ = ["GROUPS", "cache_folder", "find_programs", "kubernetes_version", "version_key"]
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "controlplane": ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"),
+    "node": ("kubelet", "kube-proxy"),
+    "pki": ("pki",),
+}
+
+_TITLES = {"controlplane": "the control plane", "node": "the node's programs", "pki": "the certificate maker"}
+
+_SOURCE = Path(__file__).parent / "go"
+
+
+def kubernetes_version(go_mod: str) -> str:
+    """The version of k8s.io/kubernetes that a go.mod asks for, such as v1.34.4."""
+    found = re.search(r"^\s*(?:require )?k8s\.io/kubernetes (v[\w.+-]+)", go_mod, re.MULTILINE)
+    if found is None:
+        raise DevclusterError("the Go module does not name k8s.io/kubernetes: reinstall devcluster")
+    return found[1]
+
+
+def version_key(sources: Mapping[str, bytes], target: str) -> str:
+    """The name under which built programs are kept: another source or platform is another key.
+
+    `sources` holds file contents by relative path, `target` names the platform.
+    """
+    digest = hashlib.sha256(target.encode())
+    for name in sorted(sources):
+        digest.update(f"\0{name}\0{len(sources[name])}\0".encode())
+        digest.update(sources[name])
+    return f"{kubernetes_version(sources['go.mod'].decode())}-{digest.hexdigest()[:12]}"
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """$XDG_CACHE_HOME/timonier/devcluster, by default below ~/.cache."""
+    given = environment.get("XDG_CACHE_HOME", "")
+    # XDG Base Directory Specification: a relative path is to be ignored.
+    root = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return root / "timonier" / "devcluster"
+
+
+def find_programs(names: Iterable[str], environment: Mapping[str, str], report: Report) -> dict[str, Path]:
+    """Each program's path; what is not at hand is built. Raises DevclusterError."""
+    wanted = tuple(names)
+    found = _given(wanted, environment)
+    for group, members in GROUPS.items():
+        missing = [name for name in wanted if name in members and name not in found]
+        if missing:
+            folder = _built(group, environment, report)
+            found.update({name: folder / name for name in missing})
+    return found
+
+
+def _given(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, Path]:
+    assets = environment.get("KUBEBUILDER_ASSETS")
+    if not assets:
+        return {}
+    found = {name: Path(assets).absolute() / name for name in names if os.access(Path(assets) / name, os.X_OK)}
+    for essential in ("etcd", "kube-apiserver"):
+        if essential in names and essential not in found:
+            raise DevclusterError(
+                f"KUBEBUILDER_ASSETS={assets} holds no {essential}: run 'setup-envtest use -p path' and set the "
+                f"variable to its answer, or unset it and devcluster builds the programs itself"
+            )
+    return found
+
+
+def _built(group: str, environment: Mapping[str, str], report: Report) -> Path:
+    sources = {
+        str(path.relative_to(_SOURCE)): path.read_bytes() for path in sorted(_SOURCE.rglob("*")) if path.is_file()
+    }
+    cache = cache_folder(environment)
+    key = version_key(sources, f"{platform.system()}/{platform.machine()}")
+    folder = cache / key / group
+    if folder.is_dir():
+        return folder
+    with exclusive(cache / f"{key}-{group}.lock", lambda: report("waiting for another process that builds", group)):
+        if not folder.is_dir():
+            go = find_go(required_go(sources["go.mod"].decode()), cache, report)
+            _build(group, folder, go, kubernetes_version(sources["go.mod"].decode()), report)
+    return folder
+
+
+def _build(group: str, folder: Path, go: str, version: str, report: Report) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{group}-", dir=folder.parent))
+    try:
+        _compile(group, unfinished / group, go, version, report)
+        for name in GROUPS[group]:
+            if name != group:
+                (unfinished / name).symlink_to(group)
+        unfinished.chmod(0o755)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _compile(group: str, target: Path, go: str, version: str, report: Report) -> None:
+    major, minor = version.removeprefix("v").split(".")[:2]
+    stamp = "k8s.io/component-base/version"
+    flags = f"-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(target), f"./{group}"]
+    environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    step = f"building {_TITLES[group]}, Kubernetes {version} (once; minutes)"
+    log = target.with_suffix(".log")
+    report(step, "")
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, cwd=_SOURCE, env=environment, stdout=sink, stderr=sink)
+    try:
+        while _still_running(process):
+            report(step, _build_detail(log.read_text(errors="replace")))
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if "/" not in line.split(" ")[0]]
+        raise DevclusterError(f"Go could not build {_TITLES[group]}: " + " | ".join(lines[-4:] or ["no message"]))
+    log.unlink()
+
+
+def _still_running(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _build_detail(log: str) -> str:
+    lines = log.splitlines()
+    return f"{len(lines)} packages, now {lines[-1]}" if lines else "reading packages"

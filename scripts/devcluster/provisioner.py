@@ -1,0 +1,142 @@
+"""Volumes for claims: a background process of the cluster that gives each pending claim a folder on this machine.
+
+Kubernetes leaves provisioning to programs like this one, and marks the claims that it waits for. The folder is made
+when a real node mounts it; on simulated nodes nothing mounts anything.
+"""
+
+import http.client
+import logging
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from devcluster.api import Api
+from devcluster.configuration import PROVISIONER, STORAGE_CLASS
+
+__all__ = ["main", "needs_growth", "needs_volume", "volume_for", "volume_is_done"]
+
+Manifest = dict[str, Any]
+
+CLAIMS = "/api/v1/persistentvolumeclaims"
+VOLUMES = "/api/v1/persistentvolumes"
+_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+_MERGE = "application/merge-patch+json"
+
+_log = logging.getLogger("provisioner")
+
+
+def needs_volume(claim: Manifest) -> bool:
+    """The claim is ours and has no volume yet."""
+    spec = claim["spec"]
+    return (
+        spec.get("storageClassName") == STORAGE_CLASS
+        and not spec.get("volumeName")
+        and "deletionTimestamp" not in claim["metadata"]
+        and claim.get("status", {}).get("phase", "Pending") == "Pending"
+    )
+
+
+def volume_for(claim: Manifest, folder: Path) -> Manifest:
+    """The volume of a claim. Its name follows from the claim's uid, so making it twice is refused by the API server."""
+    metadata, spec = claim["metadata"], claim["spec"]
+    name = f"pvc-{metadata['uid']}"
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        # With this annotation the controller leaves the deletion to the provisioner that it names.
+        "metadata": {"name": name, "annotations": {_PROVISIONED_BY: PROVISIONER}},
+        "spec": {
+            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
+            "accessModes": spec["accessModes"],
+            "volumeMode": spec.get("volumeMode", "Filesystem"),
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": STORAGE_CLASS,
+            "hostPath": {"path": str(folder / name), "type": "DirectoryOrCreate"},
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": metadata["namespace"],
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+            },
+        },
+    }
+
+
+def needs_growth(claim: Manifest) -> bool:
+    """A bound claim of ours asks for another size than it has; the API server admits only larger ones."""
+    wanted = claim["spec"].get("resources", {}).get("requests", {}).get("storage")
+    has = claim.get("status", {}).get("capacity", {}).get("storage")
+    return (
+        claim["spec"].get("storageClassName") == STORAGE_CLASS
+        and claim.get("status", {}).get("phase") == "Bound"
+        and wanted is not None
+        and has != wanted
+    )
+
+
+def volume_is_done(volume: Manifest) -> bool:
+    """The volume is ours, its claim is gone, and nobody asked to keep it."""
+    return (
+        volume["metadata"].get("annotations", {}).get(_PROVISIONED_BY) == PROVISIONER
+        and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+        and volume.get("status", {}).get("phase") == "Released"
+        and "deletionTimestamp" not in volume["metadata"]
+    )
+
+
+def _serve_claim(api: Api, folder: Path, claim: Manifest) -> None:
+    if needs_volume(claim):
+        api.create(VOLUMES, volume_for(claim, folder))
+    elif needs_growth(claim):
+        size = claim["spec"]["resources"]["requests"]["storage"]
+        metadata = claim["metadata"]
+        capacity = {"capacity": {"storage": size}}
+        api.request("PATCH", f"{VOLUMES}/{claim['spec']['volumeName']}", {"spec": capacity}, _MERGE)
+        path = f"/api/v1/namespaces/{metadata['namespace']}/persistentvolumeclaims/{metadata['name']}/status"
+        api.request("PATCH", path, {"status": capacity}, _MERGE)
+
+
+def _serve_volume(api: Api, folder: Path, volume: Manifest) -> None:
+    if volume_is_done(volume):
+        shutil.rmtree(folder / volume["metadata"]["name"], ignore_errors=True)
+        api.request("DELETE", f"{VOLUMES}/{volume['metadata']['name']}")
+
+
+def _follow(api: Api, collection: str, serve: Callable[[Manifest], None]) -> None:
+    """List, then watch for five minutes, over and over; whatever fails is tried again from a fresh list."""
+    while True:
+        try:
+            listed = api.request("GET", collection).body
+            for item in listed["items"]:
+                serve(item)
+            version = listed["metadata"]["resourceVersion"]
+            for event in api.watch(f"{collection}?watch=1&resourceVersion={version}", 300):
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    serve(event["object"])
+                elif event["type"] == "ERROR":
+                    break
+        except Exception as error:  # noqa: BLE001 - whatever one object or a dying API server did, the next list heals
+            _log.warning("%s: %s: %s", collection, type(error).__name__, error)
+            time.sleep(0.5 if isinstance(error, OSError | http.client.HTTPException) else 2.0)
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m devcluster.provisioner KUBECONFIG FOLDER`: serve until stopped."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    kubeconfig, folder = Path(arguments[0]), Path(arguments[1])
+    api = Api(kubeconfig)
+    volumes = threading.Thread(
+        target=_follow, args=(api, VOLUMES, lambda volume: _serve_volume(api, folder, volume)), daemon=True
+    )
+    volumes.start()
+    _follow(api, CLAIMS, lambda claim: _serve_claim(api, folder, claim))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
