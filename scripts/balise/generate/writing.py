@@ -1,0 +1,80 @@
+"""Generated files on disk: compared with what is there, written so that no reader ever sees half a file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from balise.model.errors import InputError
+
+__all__ = ["Difference", "compare", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a folder differs from what was generated; paths are relative to it and sorted.
+
+    ``foreign`` files are there without having been generated: left-overs, or somebody's own.
+    """
+
+    missing: tuple[str, ...]
+    stale: tuple[str, ...]
+    foreign: tuple[str, ...]
+    text: str
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.stale or self.foreign)
+
+
+def compare(folder: Path, files: Mapping[str, str]) -> Difference:
+    """Compare a folder with the files that belong there; ``text`` is a unified diff, old to new."""
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    missing = tuple(sorted(set(files) - present))
+    old = {path: _content(folder / path) for path in set(files) & present}
+    stale = tuple(sorted(path for path, content in old.items() if content != files[path]))
+    lines = [
+        line
+        for path in sorted((*missing, *stale))
+        for line in difflib.unified_diff(
+            old.get(path, "").splitlines(),
+            files[path].splitlines(),
+            str(folder / path),
+            "generated",
+            lineterm="",
+        )
+    ]
+    return Difference(missing, stale, tuple(sorted(present - set(files))), "\n".join(lines))
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Difference:
+    """Write what is missing or stale, each file in one step; return what was different before. Deletes nothing."""
+    difference = compare(folder, files)
+    for path in (*difference.missing, *difference.stale):
+        _write_atomically(folder / path, files[path])
+    return difference
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", place=str(path)) from error
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"cannot be written: {error.strerror}", place=str(path)) from error

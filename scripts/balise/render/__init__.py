@@ -1,0 +1,1 @@
+"""Bundles rendered as plain manifests, for clusters without the Operator Lifecycle Manager."""
