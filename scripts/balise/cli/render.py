@@ -19,12 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder, which holds manifests/")
     parser.add_argument("-n", "--namespace", required=True, metavar="NAME", help="where the operator runs")
     parser.add_argument("--watch-namespace", action="append", default=[], metavar="NAME",
-                        help="what it serves; repeat for several (default: the whole cluster, else its own)")  # fmt: skip
+                        help="what it serves; may be repeated (default: the whole cluster, else its own)")  # fmt: skip
     parser.add_argument("--image", action="append", default=[], metavar="[OLD=]NEW",
                         help="run NEW instead of OLD, or instead of the only image; may be repeated")  # fmt: skip
     parser.add_argument("--create-namespace", action=argparse.BooleanOptionalAction, default=True,
                         help="put the Namespace first (default: yes)")  # fmt: skip
-    parser.add_argument("--pod-security", default="restricted", choices=["restricted", "baseline", "privileged", "none"],
+    parser.add_argument("--pod-security", default="restricted",
+                        choices=["restricted", "baseline", "privileged", "none"],
                         help="the Pod Security level that the namespace enforces (default: %(default)s)")  # fmt: skip
     parser.add_argument("-o", "--output", default="-", metavar="DIR|-",
                         help="a folder for one file per object, or - for standard output (default)")  # fmt: skip

@@ -85,8 +85,9 @@ def _fields(schema: Manifest, prefix: str = "", depth: int = 1) -> Iterator[tupl
 
 
 def _descriptor(path: str, field: Manifest, hints: list[str]) -> Manifest:
-    name = path.rpartition(".")[2]
-    descriptor: dict[str, Any] = {"path": path, "displayName": display_name(name)}
+    # The field's own name and its parent's: "Type" alone would not say whose.
+    shown = " ".join(display_name(name) for name in path.split(".")[-2:])
+    descriptor: dict[str, Any] = {"path": path, "displayName": shown}
     if description := first_sentence(field.get("description", "")):
         descriptor["description"] = description
     if hints:

@@ -27,8 +27,8 @@ _CLUSTER_WIDE: Final = frozenset({
 def render(bundle: Bundle, options: Options) -> list[Manifest]:
     """Do what OLM does on install, for ``options``; the same input gives the same list. The bundle is not changed.
 
-    Raises :class:`InputError` for an install mode that the bundle does not support, for an image to replace that it does
-    not use, and for what only a running OLM can provide: webhooks with their certificates, and APIServices.
+    Raises :class:`InputError` for an install mode that the bundle does not support, for an image to replace that it
+    does not use, and for what only a running OLM can provide: webhooks with their certificates, and APIServices.
     """
     _must_need_no_olm(bundle.csv)
     targets = target_namespaces(bundle.csv, options)
@@ -130,8 +130,5 @@ def _with_images(manifests: list[Manifest], images: Mapping[str, str]) -> list[M
 
 def _order(manifest: Manifest) -> tuple[int, str, str, str]:
     kind = manifest["kind"]
-    if kind in _FIRST:
-        rank = _FIRST.index(kind)
-    else:
-        rank = len(_FIRST) + (kind in _LAST)
+    rank = _FIRST.index(kind) if kind in _FIRST else len(_FIRST) + (kind in _LAST)
     return rank, kind, manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
