@@ -21,7 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
-from devcluster.cluster import Cluster, ClusterSpec, running
+
+from devcluster.cluster import Cluster, down, up
+from devcluster.errors import DevclusterError
+from devcluster.progress import Progress
+from devcluster.spec import ClusterSpec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = REPOSITORY / ".venv" / "bin"
@@ -49,7 +53,11 @@ class Narrator:
 
     def chapter(self, title: str) -> None:
         """A headline with the time since the start."""
-        print(f"\n{paint('1;36', f'■ {title}')}  {paint('2', f'+{time.monotonic() - self._began:.1f} s')}", flush=True)
+        print(f"\n{paint('1;36', f'■ {title}')}  {paint('2', f'+{self.elapsed():.1f} s')}", flush=True)
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
 
     def say(self, text: str) -> None:
         """A remark."""
@@ -57,7 +65,10 @@ class Narrator:
 
     def took(self, what: str, seconds: float) -> None:
         """A measurement."""
-        print(f"  {paint('1;32', '✔')} {what} {paint('1', f'{seconds:.2f} s')}", flush=True)
+        print(
+            f"  {paint('1;32', '✔')} {what} {paint('1', f'{seconds:.2f} s')}",
+            flush=True,
+        )
 
     def run(self, command: Sequence[str], *, shown: str, lines: int = 40, stdin: str | None = None) -> str:
         """Run a command and show it with what it prints. Raises DemoError when it fails."""
@@ -77,8 +88,10 @@ class Kubectl:
     """kubectl against the demo's cluster."""
 
     def __init__(self, cluster: Cluster, narrator: Narrator) -> None:
-        program = shutil.which("kubectl") or str(cluster.programs["kubectl"])
-        self._base = [program, "--kubeconfig", str(cluster.kubeconfig)]
+        program = cluster.kubectl() or shutil.which("kubectl")
+        if program is None:
+            raise DemoError("kubectl is needed: put it on PATH")
+        self._base = [str(program), "--kubeconfig", str(cluster.kubeconfig)]
         self._narrator = narrator
 
     def show(self, *arguments: str) -> str:
@@ -122,7 +135,7 @@ def release(narrator: Narrator) -> Path:
     return bundle
 
 
-def install(cluster: Cluster, kubectl: Kubectl, narrator: Narrator, bundle: Path) -> None:
+def install(kubectl: Kubectl, narrator: Narrator, bundle: Path) -> None:
     """Install the bundle the way OLM does, and nothing else: the operator gets what its CSV asks for."""
     narrator.chapter("Install it, with exactly the permissions its CSV asks for")
     command = [str(BIN / "balise"), "render", str(bundle), "--namespace", SYSTEM]
@@ -130,10 +143,8 @@ def install(cluster: Cluster, kubectl: Kubectl, narrator: Narrator, bundle: Path
     if manifests.returncode:
         raise DemoError(manifests.stderr)
     kinds = sorted(document["kind"] for document in yaml.safe_load_all(manifests.stdout))
-    narrator.say(
-        paint("1;33", "$ ")
-        + paint("1", f"balise render bundle/{bundle.name} --namespace {SYSTEM} | kubectl apply -f -")
-    )
+    shown = f"balise render bundle/{bundle.name} --namespace {SYSTEM} | kubectl apply -f -"
+    narrator.say(f"{paint('1;33', '$')} {paint('1', shown)}")
     narrator.say("  " + ", ".join(kinds))
     kubectl.apply(manifests.stdout)
     allowed = kubectl.ask("auth", "can-i", "get", "secrets", "--all-namespaces",
@@ -180,9 +191,8 @@ def applications(kubectl: Kubectl, narrator: Narrator) -> None:
         kubectl.show("apply", "--namespace", SHOP, "--filename", str(sample.relative_to(REPOSITORY)))
         names += [document["metadata"]["name"] for document in yaml.safe_load_all(sample.read_text()) if document]
     for name in names:
-        if not kubectl.ask(
-            "wait", "--for=condition=Ready", f"application/{name}", "--namespace", SHOP, "--timeout=40s"
-        ):
+        waiting = ("wait", "--for=condition=Ready", f"application/{name}", "--namespace", SHOP, "--timeout=40s")
+        if not kubectl.ask(*waiting):
             kubectl.show("get", "application", name, "--namespace", SHOP, "--output", "yaml")
             raise DemoError(f"{name} did not get ready")
     narrator.took("all Ready after", time.monotonic() - began)
@@ -219,7 +229,7 @@ def vandalise(kubectl: Kubectl, narrator: Narrator) -> None:
 
     narrator.took("the image is back after", wait_for("the image is back", repaired))
     kubectl.show("get", "events", "--namespace", SHOP, "--field-selector=involvedObject.kind=Application",
-                 "--output=custom-columns=TYPE:.type,REASON:.reason,ABOUT:.involvedObject.name,NOTE:.message")  # fmt: skip
+                 "--output=custom-columns=TYPE:.type,REASON:.reason,NOTE:.message")  # fmt: skip
 
 
 def delete(kubectl: Kubectl, narrator: Narrator, names: Sequence[str]) -> None:
@@ -245,27 +255,30 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         narrator.chapter("A real Kubernetes API server with simulated nodes")
-        with running(ClusterSpec(name="demo"), folder / "cluster", keep=keep) as cluster:
-            kubectl = Kubectl(cluster, narrator)
-            bundle = release(narrator)
-            install(cluster, kubectl, narrator, bundle)
-            with operator(cluster, kubectl, narrator, folder, keep) as log:
-                applications(kubectl, narrator)
-            narrator.chapter("Done")
-            if keep:
-                narrator.say(f"export KUBECONFIG={cluster.kubeconfig}")
-                narrator.say(
-                    f"kubectl apply -f operator/samples/web.yaml && kubectl get applications -w   (log: {log})"
-                )
-                narrator.say("devcluster down --name demo   ends it")
+        progress = Progress(sys.stdout)
+        cluster = up(ClusterSpec(name="demo"), folder / "cluster", progress)
+        progress.end()
+        narrator.took("API server, controllers and two simulated nodes are up after", narrator.elapsed())
+        kubectl = Kubectl(cluster, narrator)
+        bundle = release(narrator)
+        install(kubectl, narrator, bundle)
+        with operator(cluster, kubectl, narrator, folder, keep) as log:
+            applications(kubectl, narrator)
+        narrator.chapter("Done")
+        if keep:
+            narrator.say(f"export KUBECONFIG={cluster.kubeconfig}")
+            narrator.say("kubectl apply -f operator/samples/web.yaml; kubectl get applications --watch")
+            narrator.say(f"the operator logs to {log}; it ends with: pkill -f {folder / 'operator.kubeconfig'}")
+            narrator.say(f"the cluster ends with: .venv/bin/devcluster down --dir {folder / 'cluster'}")
     except KeyboardInterrupt:
         narrator.say("interrupted; cleaned up")
         return 130
-    except DemoError as error:
+    except (DemoError, DevclusterError) as error:
         print(f"\n{paint('1;31', '✘')} {error}", file=sys.stderr)
         return 1
     finally:
         if not keep:
+            down(folder / "cluster")
             shutil.rmtree(folder, ignore_errors=True)
     return 0
 

@@ -146,9 +146,13 @@ def test_the_autoscalers_replicas_are_never_fought(kube: Kube, operator: Operato
     assert replicas() == 4
 
 
+def scaled(replicas: int) -> Manifest:
+    return {"spec": {"replicas": replicas}}
+
+
 VANDALISM: dict[str, tuple[Resource, str, Callable[[Kube, str], None]]] = {
     "deployment deleted": (DEPLOYMENTS, "web", lambda k, ns: k.delete(DEPLOYMENTS, ns, "web")),
-    "deployment scaled": (DEPLOYMENTS, "web", lambda k, ns: void(k.patch(DEPLOYMENTS, ns, "web", {"spec": {"replicas": 9}}))),
+    "deployment scaled": (DEPLOYMENTS, "web", lambda k, ns: void(k.patch(DEPLOYMENTS, ns, "web", scaled(9)))),
     "service deleted": (SERVICES, "web", lambda k, ns: k.delete(SERVICES, ns, "web")),
     "service selector changed": (
         SERVICES, "web", lambda k, ns: void(k.patch(SERVICES, ns, "web", {"spec": {"selector": {"evil": "yes"}}})),

@@ -18,6 +18,7 @@ from timonier.api.resources import (
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     INGRESSES,
+    LEASES,
     NETWORK_POLICIES,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
@@ -144,8 +145,6 @@ def run(
 
 def forget_lease(kube: Kube, installation: Installation) -> None:
     """The dead replica's lease would hold up its successor for 15 s, at every single run."""
-    from timonier.api.resources import LEASES
-
     kube.delete(LEASES, installation.namespace, "timonier")
 
 

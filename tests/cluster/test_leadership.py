@@ -1,6 +1,7 @@
 """Two replicas: one writes, the other takes over, and never both."""
 
 import itertools
+import signal
 import time
 from collections.abc import Callable
 
@@ -73,8 +74,6 @@ def test_a_leader_that_was_frozen_writes_nothing_when_it_wakes(
     kube: Kube, operator_factory: Factory, installation: Installation, audit: AuditLog, namespace: str
 ) -> None:
     """SIGSTOP is what a paused virtual machine looks like: the process wakes and believes that no time has passed."""
-    import signal
-
     replicas = [operator_factory(), operator_factory()]
     frozen = kube.wait("a leader", lambda: the_leader(replicas))
     kube.apply(application(namespace))
