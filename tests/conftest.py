@@ -1,0 +1,61 @@
+"""The cluster that tests share, and a namespace of its own for each test."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devcluster.cluster import Cluster, Given, given, running
+from devcluster.components import programs_of
+from devcluster.errors import UnavailableError
+from devcluster.programs import find_programs
+from devcluster.progress import Progress
+from devcluster.spec import ClusterSpec
+
+SPEC = ClusterSpec(name="tests", nodes="kwok", count=3)
+
+_unavailable = pytest.StashKey[str]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the control plane before the first test, where no test's timeout counts and the progress can be seen."""
+    wanted = any("cluster" in item.keywords for item in session.items)
+    if not wanted or session.config.option.collectonly or given(os.environ, session.path) is not None:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        progress = Progress()
+        try:
+            find_programs(programs_of(SPEC), os.environ, progress)
+        except UnavailableError as error:
+            session.config.stash[_unavailable] = str(error)
+        finally:
+            progress.end()
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster | Given]:
+    """A control plane with three simulated nodes in three zones, or the cluster of $KUBECONFIG.
+
+    Where it cannot be had, tests are skipped with the reason; in continuous integration ($CI) they fail.
+    """
+    reason = pytestconfig.stash.get(_unavailable, "")
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with running(SPEC, tmp_path_factory.mktemp("devcluster") / "tests") as shared:
+        yield shared
+
+
+@pytest.fixture
+def namespace(kube: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a new namespace; its deletion is asked for afterwards and not awaited."""
+    title = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
+    name = f"{title}-{secrets.token_hex(3)}"
+    kube.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    kube.request("DELETE", f"/api/v1/namespaces/{name}")
