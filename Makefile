@@ -30,7 +30,22 @@ unit: $(STAMP)
 cluster: $(STAMP)
 	$(BIN)/pytest tests/cluster
 
-test: lint types unit cluster
+test: lint types check-generated unit cluster
+
+demo: $(STAMP)
+	@$(BIN)/python scripts/demo.py $(KEEP)
+
+# Everything below bundle/, catalog/ and docs/ that is made from code.
+generate: $(STAMP)
+	$(BIN)/balise generate
+	$(BIN)/balise catalog build
+
+check-generated: $(STAMP)
+	$(BIN)/balise generate --check
+	$(BIN)/balise catalog build --check
+
+bench: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -156,6 +156,17 @@ class Kube:
         assert found is not None
         return found
 
+    def delete_namespace_and_wait(self, name: str, seconds: float = 60.0) -> None:
+        """Delete a namespace with all that is in it, and wait until it is gone."""
+        self.delete(NAMESPACES, None, name)
+        self.wait(f"namespace {name} is gone", lambda: self.get(NAMESPACES, None, name) is None, seconds)
+
+    def whoami(self) -> str:
+        """The user name that the API server sees."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return str(answer["status"]["userInfo"]["username"])
+
     def pages(self, resource: Resource) -> Iterator[Manifest]:
         """Every object of a collection, cluster-wide, page by page."""
         query = {"limit": "500"}
