@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -318,10 +320,20 @@ def _image(table: _Table, key: str, template: str, names: dict[str, str]) -> str
 
 
 def _created_at(table: _Table) -> str:
-    value = table.text("created-at", "", "a date")
-    if value:
-        table.matching("created-at", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), value, "2026-01-31T12:00:00Z")
-    return value
+    """The configured time, else that of SOURCE_DATE_EPOCH (reproducible-builds.org), else none: never the clock's."""
+    if value := table.text("created-at", "", "a date"):
+        return table.matching(
+            "created-at", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), value, "2026-01-31T12:00:00Z"
+        )
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return ""
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(
+            f"is {epoch!r}", place="$SOURCE_DATE_EPOCH", way_out="give seconds since 1970, or unset it"
+        ) from error
 
 
 def _resources(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:

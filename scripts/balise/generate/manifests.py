@@ -19,6 +19,8 @@ Manifest: TypeAlias = dict[str, Any]
 _LINE_WIDTH = 110
 # Words that PyYAML writes bare but that other YAML readers take for numbers or booleans: 1e3, 0o17, 1:30, y, n.
 _AMBIGUOUS = re.compile(r"[-+.]?[0-9][0-9a-zA-Z_+:.-]*|[yYnN]")
+# Line breaks to some YAML readers; only escaped do they come back as they were.
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,7 +47,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else '"' if _AMBIGUOUS.fullmatch(value) else None
+    style = "|" if "\n" in value else None
+    if _AMBIGUOUS.fullmatch(value) or _BREAKS.search(value):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
