@@ -51,7 +51,7 @@ __all__ = [
     "Workload",
 ]
 
-_ATOMIC = {"x-kubernetes-list-type": "atomic"}
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
 
 class Image(Model):
@@ -66,13 +66,14 @@ class Image(Model):
         ),
     ] = Field(description="Image without tag and digest, such as registry.example/team/web.")
     tag: Annotated[str, Field(max_length=128, pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$")] | None = Field(
-        None, description="Tag of the image; latest if neither tag nor digest is set."
+        default=None, description="Tag of the image; latest if neither tag nor digest is set."
     )
     digest: Annotated[str, Field(max_length=135, pattern=r"^sha(256:[a-f0-9]{64}|512:[a-f0-9]{128})$")] | None = Field(
-        None, description="Digest of the image, such as sha256:…; it decides when a tag is set as well."
+        default=None, description="Digest of the image, such as sha256:…; it decides when a tag is set as well."
     )
     pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
-        None, description="When nodes pull the image; Always for the tag latest and IfNotPresent for others if unset."
+        default=None,
+        description="When nodes pull the image; Always for the tag latest and IfNotPresent for others if unset.",
     )
 
 
@@ -96,9 +97,11 @@ class Storage(Model):
     name: DnsLabel = Field(description="Name of the volume, unique here; a part of its claim's name.")
     size: Size = Field(description="Bytes to reserve, such as 10Gi. It can grow, never shrink.")
     mount_path: AbsolutePath = Field(description="Absolute path of the mount in the container.")
-    storage_class_name: DnsName | None = Field(None, description="StorageClass; the cluster's default if unset.")
+    storage_class_name: DnsName | None = Field(
+        default=None, description="StorageClass; the cluster's default if unset."
+    )
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"] = Field(
-        "ReadWriteOnce", description="How nodes may mount it together.", json_schema_extra=DEFAULTED
+        default="ReadWriteOnce", description="How nodes may mount it together.", json_schema_extra=DEFAULTED
     )
 
 
@@ -115,7 +118,7 @@ class Workload(Model):
         )
     )
     kind: Literal["Deployment", "StatefulSet"] = Field(
-        "Deployment",
+        default="Deployment",
         description="Deployment for pods that are all alike; StatefulSet where each has a name and volumes of its own.",
         json_schema_extra=DEFAULTED
         | rules(("self == oldSelf", "kind cannot change: delete the Application and create it with the other kind")),
@@ -151,16 +154,16 @@ class Workload(Model):
         description="Secrets and ConfigMaps whose keys become environment variables.",
         json_schema_extra=_ATOMIC,
     )
-    resources: Resources | None = Field(None, description="What the container asks for and may use.")
-    probes: Probes | None = Field(None, description="How the kubelet finds out how the container is.")
+    resources: Resources | None = Field(default=None, description="What the container asks for and may use.")
+    probes: Probes | None = Field(default=None, description="How the kubelet finds out how the container is.")
     security_context: ContainerSecurity | None = Field(
-        None, description="What the container may do, over defaults that pass Pod Security level restricted."
+        default=None, description="What the container may do, over defaults that pass Pod Security level restricted."
     )
     pod_security_context: PodSecurity | None = Field(
-        None, description="What every process of the pod may do, over defaults that pass level restricted."
+        default=None, description="What every process of the pod may do, over defaults that pass level restricted."
     )
     service_account_name: DnsName | None = Field(
-        None, description="Service account whose token is mounted; if unset no token is mounted."
+        default=None, description="Service account whose token is mounted; if unset no token is mounted."
     )
     storage: tuple[Storage, ...] = Field(
         default=(),
@@ -179,7 +182,7 @@ class Workload(Model):
         default=(), max_length=32, description="Taints that the pods put up with.", json_schema_extra=_ATOMIC
     )
     termination_grace_period_seconds: Seconds | None = Field(
-        None, description="Seconds between the request to stop and the kill; 30 if unset."
+        default=None, description="Seconds between the request to stop and the kill; 30 if unset."
     )
 
 
@@ -193,7 +196,7 @@ class Config(Model):
         json_schema_extra=rules(
             (
                 "self.all(path, path.startsWith('/') && !path.endsWith('/'))",
-                "each key must be the absolute path of a file",
+                "each key must be an absolute path of a file",
             ),
         ),
     )
@@ -207,9 +210,11 @@ class Config(Model):
 class Service(Model):
     """The Service in front of the pods."""
 
-    enabled: bool | None = Field(None, description="Whether there is one; if unset, when workload.ports has any.")
+    enabled: bool | None = Field(
+        default=None, description="Whether there is one; if unset, when workload.ports has any."
+    )
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = Field(
-        "ClusterIP", description="Who can reach it.", json_schema_extra=DEFAULTED
+        default="ClusterIP", description="Who can reach it.", json_schema_extra=DEFAULTED
     )
     annotations: Annotations = Field(default={}, description="Annotations for it, such as a cloud's settings.")
 
@@ -219,21 +224,23 @@ class Ingress(Model):
 
     host: DnsName = Field(description="Host name that leads here.")
     path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")] = Field(
-        "/", description="Prefix of the paths that lead here.", json_schema_extra=DEFAULTED
+        default="/", description="Prefix of the paths that lead here.", json_schema_extra=DEFAULTED
     )
-    class_name: DnsName | None = Field(None, description="IngressClass; the cluster's default if unset.")
-    tls_secret_name: DnsName | None = Field(None, description="Secret with the certificate; no TLS if unset.")
-    port: PortName | None = Field(None, description="Name of the port of workload.ports; the first one if unset.")
+    class_name: DnsName | None = Field(default=None, description="IngressClass; the cluster's default if unset.")
+    tls_secret_name: DnsName | None = Field(default=None, description="Secret with the certificate; no TLS if unset.")
+    port: PortName | None = Field(
+        default=None, description="Name of the port of workload.ports; the first one if unset."
+    )
     annotations: Annotations = Field(default={}, description="Annotations for it, such as the controller's settings.")
 
 
 class Network(Model):
     """How the application is reached."""
 
-    service: Service | None = Field(None, description="The Service in front of the pods.")
-    ingress: Ingress | None = Field(None, description="A way in by HTTP from outside of the cluster.")
+    service: Service | None = Field(default=None, description="The Service in front of the pods.")
+    ingress: Ingress | None = Field(default=None, description="A way in by HTTP from outside of the cluster.")
     network_policy: Literal["Restricted", "None"] = Field(
-        "Restricted",
+        default="Restricted",
         description="Restricted lets in pods of this namespace on workload.ports, the whole cluster on the Ingress' "
         "port, and anybody on the ports of a Service that is not ClusterIP. None makes no NetworkPolicy.",
         json_schema_extra=DEFAULTED,
@@ -259,10 +266,10 @@ class ScalingRules(Model):
     """How one direction is scaled."""
 
     stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
-        None, description="Seconds to look back for the safest recommendation."
+        default=None, description="Seconds to look back for the safest recommendation."
     )
     select_policy: Literal["Max", "Min", "Disabled"] | None = Field(
-        None, description="Which of the policies counts; Disabled forbids the direction."
+        default=None, description="Which of the policies counts; Disabled forbids the direction."
     )
     policies: tuple[ScalingPolicy, ...] = Field(
         default=(), max_length=8, description="Limits on the speed.", json_schema_extra=_ATOMIC
@@ -272,8 +279,8 @@ class ScalingRules(Model):
 class ScalingBehavior(Model):
     """How fast the number of pods changes."""
 
-    scale_up: ScalingRules | None = Field(None, description="How pods are added.")
-    scale_down: ScalingRules | None = Field(None, description="How pods are taken away.")
+    scale_up: ScalingRules | None = Field(default=None, description="How pods are added.")
+    scale_down: ScalingRules | None = Field(default=None, description="How pods are taken away.")
 
 
 class Autoscaling(Model):
@@ -285,24 +292,24 @@ class Autoscaling(Model):
         )
     )
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
-        1, description="Fewest pods.", json_schema_extra=DEFAULTED
+        default=1, description="Fewest pods.", json_schema_extra=DEFAULTED
     )
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(description="Most pods.")
     metrics: tuple[Metric, ...] = Field(
         min_length=1, max_length=2, description="Loads to keep at their target.", json_schema_extra=keyed_by("type")
     )
-    behavior: ScalingBehavior | None = Field(None, description="How fast the number of pods changes.")
+    behavior: ScalingBehavior | None = Field(default=None, description="How fast the number of pods changes.")
 
 
 class Scaling(Model):
     """How many pods."""
 
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
-        1,
-        description="Number of pods, also set by kubectl scale; unused with autoscaling.",
+        default=1,
+        description="Number of pods, also set by kubectl scale; unused with autoscaling",
         json_schema_extra=DEFAULTED,
     )
-    autoscaling: Autoscaling | None = Field(None, description="Let the number of pods follow the load.")
+    autoscaling: Autoscaling | None = Field(default=None, description="Let the number of pods follow the load.")
 
 
 class ApplicationSpec(Model):
@@ -345,19 +352,19 @@ class ApplicationSpec(Model):
         )
     )
     workload: Workload = Field(description="The pods: image, command, ports, resources, storage.")
-    config: Config | None = Field(None, description="Configuration that the Application carries itself.")
-    network: Network | None = Field(None, description="How the application is reached.")
+    config: Config | None = Field(default=None, description="Configuration that the Application carries itself.")
+    network: Network | None = Field(default=None, description="How the application is reached.")
     scaling: Scaling = Field(
-        Scaling(), description="How many pods.", json_schema_extra={"default": {"replicas": 1}} | DEFAULTED
+        default=Scaling(), description="How many pods.", json_schema_extra={"default": {"replicas": 1}} | DEFAULTED
     )
     adopt: bool | None = Field(
-        None,
+        default=None,
         description="Take over an existing workload of this name, without a restart where the spec says what it is. "
         "Its number of pods becomes scaling.replicas: state it. Taking over is remembered.",
     )
-    suspend: bool | None = Field(None, description="Stop every pod and keep all data, until it is unset.")
+    suspend: bool | None = Field(default=None, description="Stop every pod and keep all data, until it is unset.")
     deletion_policy: Literal["Retain", "Delete"] = Field(
-        "Retain",
+        default="Retain",
         description="What happens to the volumes of workload.storage when the Application is deleted.",
         json_schema_extra=DEFAULTED,
     )
@@ -390,23 +397,27 @@ class ApplicationStatus(Model):
     """What the operator observes."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Generation of the spec that this status is about."
+        default=None, description="Generation of the spec that this status is about."
     )
     conditions: tuple[ConditionStatusModel, ...] = Field(
         default=(), max_length=16, description="Verdicts: Ready, Progressing, Available, Stalled, Suspended.",
         json_schema_extra=keyed_by("type"),
     )  # fmt: skip
-    image: Annotated[str, Field(max_length=1024)] | None = Field(None, description="Image that the spec asks for.")
-    version: Annotated[str, Field(max_length=256)] | None = Field(
-        None, description="Its tag, or the start of its digest."
+    image: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Image that the spec asks for."
     )
-    replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(None, description="Pods that exist.")
-    ready_replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(None, description="Pods that are ready.")
+    version: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="Tag, or start of the digest."
+    )
+    replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(default=None, description="Pods that exist.")
+    ready_replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(
+        default=None, description="Pods that are ready."
+    )
     ready: Annotated[str, Field(max_length=32)] | None = Field(
-        None, description="Ready pods of those asked for, such as 2/3."
+        default=None, description="Ready pods of those asked for, such as 2/3."
     )
     selector: Annotated[str, Field(max_length=8192)] | None = Field(
-        None, description="Label selector of the pods, for the scale subresource."
+        default=None, description="Label selector of the pods, for the scale subresource."
     )
     endpoints: tuple[EndpointStatus, ...] = Field(
         default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=_ATOMIC

@@ -3,6 +3,7 @@
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -155,8 +156,11 @@ _KEPT: Final = (
 
 def _node(schema: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
     schema = _resolved(schema, models)
-    node = {name: schema[name] for name in _KEPT if name in schema}
-    node |= {name: value for name, value in schema.items() if name.startswith("x-kubernetes-")}
+    node: dict[str, Any] = {
+        name: copy.deepcopy(value)
+        for name, value in schema.items()
+        if name in _KEPT or name.startswith("x-kubernetes-")
+    }
     if "const" in schema:
         node["enum"] = [schema["const"]]
     if node.get("type") == "integer":

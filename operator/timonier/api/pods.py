@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -41,6 +41,8 @@ __all__ = [
     "Volume",
 ]
 
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+
 
 class Port(Model):
     """A port that the container listens on."""
@@ -48,7 +50,7 @@ class Port(Model):
     name: PortName = Field(description="Name of the port, unique here; the Service and the Ingress refer to it.")
     container_port: PortNumber = Field(description="Number that the container listens on.")
     protocol: Literal["TCP", "UDP", "SCTP"] = Field(
-        "TCP", description="Transport protocol.", json_schema_extra=DEFAULTED
+        default="TCP", description="Transport protocol.", json_schema_extra=DEFAULTED
     )
 
 
@@ -57,24 +59,24 @@ class KeySelector(Model):
 
     name: DnsName = Field(description="Name of the object, in the Application's namespace.")
     key: Key = Field(description="Key within it.")
-    optional: bool | None = Field(None, description="Whether the pod may start when the object or key is missing.")
+    optional: bool | None = Field(
+        default=None, description="Whether the pod may start when the object or key is missing."
+    )
 
 
 class FieldSelector(Model):
     """One field of the pod itself."""
 
     field_path: Word = Field(description="Path of the pod's field, such as metadata.name or status.podIP.")
-    api_version: Word | None = Field(
-        None, description="Version of the pod schema that the path belongs to; v1 if unset."
-    )
+    api_version: Word | None = Field(default=None, description="Version of the pod schema of the path; v1 if unset.")
 
 
 class ResourceSelector(Model):
     """One resource amount of the container itself."""
 
     resource: Word = Field(description="Such as limits.memory or requests.cpu.")
-    container_name: DnsLabel | None = Field(None, description="Container to look at; this one if unset.")
-    divisor: Quantity | None = Field(None, description="Unit that the amount is expressed in.")
+    container_name: DnsLabel | None = Field(default=None, description="Container to look at; this one if unset.")
+    divisor: Quantity | None = Field(default=None, description="Unit that the amount is expressed in.")
 
 
 class EnvSource(Model):
@@ -89,10 +91,12 @@ class EnvSource(Model):
             )
         )
     )
-    secret_key_ref: KeySelector | None = Field(None, description="Take it from a Secret.")
-    config_map_key_ref: KeySelector | None = Field(None, description="Take it from a ConfigMap.")
-    field_ref: FieldSelector | None = Field(None, description="Take it from a field of the pod.")
-    resource_field_ref: ResourceSelector | None = Field(None, description="Take it from the container's resources.")
+    secret_key_ref: KeySelector | None = Field(default=None, description="Take it from a Secret.")
+    config_map_key_ref: KeySelector | None = Field(default=None, description="Take it from a ConfigMap.")
+    field_ref: FieldSelector | None = Field(default=None, description="Take it from a field of the pod.")
+    resource_field_ref: ResourceSelector | None = Field(
+        default=None, description="Take it from the container's resources."
+    )
 
 
 class EnvVar(Model):
@@ -104,15 +108,17 @@ class EnvVar(Model):
         )
     )
     name: EnvName = Field(description="Name of the variable.")
-    value: Text | None = Field(None, description="Its value; $(OTHER) is replaced by variables that stand before it.")
-    value_from: EnvSource | None = Field(None, description="Where its value is taken from instead.")
+    value: Text | None = Field(
+        default=None, description="Its value; $(OTHER) is replaced by variables that stand before it."
+    )
+    value_from: EnvSource | None = Field(default=None, description="Where its value is taken from instead.")
 
 
 class ObjectSource(Model):
     """A whole Secret or ConfigMap."""
 
     name: DnsName = Field(description="Name of the object, in the Application's namespace.")
-    optional: bool | None = Field(None, description="Whether the pod may start when the object is missing.")
+    optional: bool | None = Field(default=None, description="Whether the pod may start when the object is missing.")
 
 
 class EnvFrom(Model):
@@ -123,9 +129,9 @@ class EnvFrom(Model):
             ("has(self.secretRef) != has(self.configMapRef)", "state exactly one of secretRef and configMapRef"),
         )
     )
-    prefix: EnvName | None = Field(None, description="Put in front of every key.")
-    secret_ref: ObjectSource | None = Field(None, description="Take the keys of a Secret.")
-    config_map_ref: ObjectSource | None = Field(None, description="Take the keys of a ConfigMap.")
+    prefix: EnvName | None = Field(default=None, description="Put in front of every key.")
+    secret_ref: ObjectSource | None = Field(default=None, description="Take the keys of a Secret.")
+    config_map_ref: ObjectSource | None = Field(default=None, description="Take the keys of a ConfigMap.")
 
 
 class PullSecret(Model):
@@ -156,14 +162,18 @@ class HttpGet(Model):
     """A probe that asks by HTTP; any status from 200 to 399 is good."""
 
     port: PortRef = Field(description="Name or number of the port.")
-    path: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(None, description="Path; / if unset.")
-    scheme: Literal["HTTP", "HTTPS"] | None = Field(None, description="HTTP if unset; HTTPS checks no certificate.")
-    host: DnsName | None = Field(None, description="Host to connect to; the pod's address if unset.")
+    path: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
+        default=None, description="Path; / if unset."
+    )
+    scheme: Literal["HTTP", "HTTPS"] | None = Field(
+        default=None, description="HTTP if unset; HTTPS checks no certificate."
+    )
+    host: DnsName | None = Field(default=None, description="Host to connect to; the pod's address if unset.")
     http_headers: tuple[HttpHeader, ...] = Field(
         default=(),
         max_length=16,
         description="Headers to send.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=_ATOMIC,
     )
 
 
@@ -180,7 +190,7 @@ class Exec(Model):
         min_length=1,
         max_length=64,
         description="Program and arguments; no shell is involved.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=_ATOMIC,
     )
 
 
@@ -188,7 +198,7 @@ class Grpc(Model):
     """A probe that asks the gRPC health service."""
 
     port: PortNumber = Field(description="Number of the port.")
-    service: Word | None = Field(None, description="Service to ask about; the server as a whole if unset.")
+    service: Word | None = Field(default=None, description="Service to ask about; the server as a whole if unset.")
 
 
 class Probe(Model):
@@ -202,22 +212,24 @@ class Probe(Model):
             )
         )
     )
-    http_get: HttpGet | None = Field(None, description="Ask by HTTP.")
-    tcp_socket: TcpSocket | None = Field(None, description="Open a TCP connection.")
-    exec: Exec | None = Field(None, description="Run a command.")
-    grpc: Grpc | None = Field(None, description="Ask the gRPC health service.")
-    initial_delay_seconds: Seconds | None = Field(None, description="Seconds to wait before the first question.")
+    http_get: HttpGet | None = Field(default=None, description="Ask by HTTP.")
+    tcp_socket: TcpSocket | None = Field(default=None, description="Open a TCP connection.")
+    exec: Exec | None = Field(default=None, description="Run a command.")
+    grpc: Grpc | None = Field(default=None, description="Ask the gRPC health service.")
+    initial_delay_seconds: Seconds | None = Field(
+        default=None, description="Seconds to wait before the first question."
+    )
     period_seconds: Annotated[int, Field(ge=1, le=86400)] | None = Field(
-        None, description="Seconds between questions; 10 if unset."
+        default=None, description="Seconds between questions; 10 if unset."
     )
     timeout_seconds: Annotated[int, Field(ge=1, le=86400)] | None = Field(
-        None, description="Seconds to wait for an answer; 1 if unset."
+        default=None, description="Seconds to wait for an answer; 1 if unset."
     )
     success_threshold: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="Good answers in a row that make the container good again; 1 if unset."
+        default=None, description="Good answers in a row that make the container good again; 1 if unset."
     )
     failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="Bad answers in a row that make the container bad; 3 if unset."
+        default=None, description="Bad answers in a row that make the container bad; 3 if unset."
     )
 
 
@@ -236,78 +248,83 @@ class Probes(Model):
             ),
         )
     )
-    liveness: Probe | None = Field(None, description="Bad answers restart the container.")
-    readiness: Probe | None = Field(None, description="Bad answers take the pod out of its Services.")
-    startup: Probe | None = Field(None, description="Until it is good, the other probes are not asked.")
+    liveness: Probe | None = Field(default=None, description="Bad answers restart the container.")
+    readiness: Probe | None = Field(default=None, description="Bad answers take the pod out of its Services.")
+    startup: Probe | None = Field(default=None, description="Until it is good, the other probes are not asked.")
 
 
 class Seccomp(Model):
     """Which system calls are allowed."""
 
     type: Literal["RuntimeDefault", "Localhost", "Unconfined"] = Field(description="Where the profile comes from.")
-    localhost_profile: Word | None = Field(None, description="Path of the profile on the node, for Localhost.")
+    localhost_profile: Word | None = Field(default=None, description="Path of the profile on the node, for Localhost.")
 
 
 class Capabilities(Model):
     """Linux capabilities, without the CAP_ prefix."""
 
-    add: tuple[Word, ...] = Field(
-        default=(), max_length=64, description="To grant.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
-    )
+    add: tuple[Word, ...] = Field(default=(), max_length=64, description="To grant.", json_schema_extra=_ATOMIC)
     drop: tuple[Word, ...] = Field(
         default=(),
         max_length=64,
         description="To take away; ALL if unset.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=_ATOMIC,
     )
 
 
 class ContainerSecurity(Model):
     """What the container's processes may do."""
 
-    run_as_user: Number | None = Field(None, description="User id of the processes; the image's if unset.")
-    run_as_group: Number | None = Field(None, description="Group id of the processes; the image's if unset.")
-    run_as_non_root: bool | None = Field(None, description="Refuse to start as root.")
-    privileged: bool | None = Field(None, description="Give the container the rights of the node's root.")
-    allow_privilege_escalation: bool | None = Field(
-        None, description="Allow more rights than the parent; false if unset."
-    )
+    run_as_user: Number | None = Field(default=None, description="User id of the processes; the image's if unset.")
+    run_as_group: Number | None = Field(default=None, description="Group id of the processes; the image's if unset.")
+    run_as_non_root: bool | None = Field(default=None, description="Refuse to start as root.")
+    privileged: bool | None = Field(default=None, description="Give the container the rights of the node's root.")
+    allow_privilege_escalation: bool | None = Field(default=None, description="Allow to gain rights; false if unset.")
     read_only_root_filesystem: bool | None = Field(
-        None, description="Forbid writing outside of volumes; false if unset, since most images write somewhere."
+        default=None,
+        description="Forbid writing outside of volumes; false if unset, since most images write somewhere.",
     )
-    capabilities: Capabilities | None = Field(None, description="Linux capabilities; all are dropped if unset.")
-    seccomp_profile: Seccomp | None = Field(None, description="System calls that are allowed; the pod's if unset.")
+    capabilities: Capabilities | None = Field(default=None, description="Linux capabilities; all are dropped if unset.")
+    seccomp_profile: Seccomp | None = Field(
+        default=None, description="System calls that are allowed; the pod's if unset."
+    )
 
 
 class PodSecurity(Model):
     """What every process of the pod may do."""
 
-    run_as_user: Number | None = Field(None, description="User id of the processes; the image's if unset.")
-    run_as_group: Number | None = Field(None, description="Group id of the processes; the image's if unset.")
-    run_as_non_root: bool | None = Field(None, description="Refuse to start as root; true if unset.")
-    fs_group: Number | None = Field(None, description="Group that owns the files of volumes.")
+    run_as_user: Number | None = Field(default=None, description="User id of the processes; the image's if unset.")
+    run_as_group: Number | None = Field(default=None, description="Group id of the processes; the image's if unset.")
+    run_as_non_root: bool | None = Field(default=None, description="Refuse to start as root; true if unset.")
+    fs_group: Number | None = Field(default=None, description="Group that owns the files of volumes.")
     fs_group_change_policy: Literal["OnRootMismatch", "Always"] | None = Field(
-        None, description="Whether ownership is set at each mount, or only where the volume's root differs."
+        default=None, description="Whether ownership is set at each mount, or only where the volume's root differs."
     )
     supplemental_groups: tuple[Number, ...] = Field(
         default=(),
         max_length=32,
         description="Further groups of the processes.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=_ATOMIC,
     )
-    seccomp_profile: Seccomp | None = Field(None, description="System calls that are allowed; RuntimeDefault if unset.")
+    seccomp_profile: Seccomp | None = Field(
+        default=None, description="System calls that are allowed; RuntimeDefault if unset."
+    )
 
 
 class Toleration(Model):
     """A taint of nodes that the pods put up with."""
 
-    key: Word | None = Field(None, description="Key of the taint; every taint if unset, with operator Exists.")
-    operator: Literal["Exists", "Equal"] | None = Field(None, description="How the value is compared; Equal if unset.")
-    value: Word | None = Field(None, description="Value of the taint.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="Effect of the taint; every effect if unset."
+    key: Word | None = Field(default=None, description="Key of the taint; every taint if unset, with operator Exists.")
+    operator: Literal["Exists", "Equal"] | None = Field(
+        default=None, description="How the value is compared; Equal if unset."
     )
-    toleration_seconds: Number | None = Field(None, description="Seconds to stay on a node with a NoExecute taint.")
+    value: Word | None = Field(default=None, description="Value of the taint.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Effect of the taint; every effect if unset."
+    )
+    toleration_seconds: Number | None = Field(
+        default=None, description="Seconds to stay on a node with a NoExecute taint."
+    )
 
 
 class KeyPath(Model):
@@ -315,52 +332,51 @@ class KeyPath(Model):
 
     key: Key = Field(description="Key of the object.")
     path: Word = Field(description="File name, relative to the mount.")
-    mode: FileMode | None = Field(None, description="Permission bits, in decimal: 256 is octal 0400.")
-
-
-_ITEMS = {"x-kubernetes-list-type": "atomic"}
+    mode: FileMode | None = Field(default=None, description="Permission bits, in decimal: 256 is octal 0400.")
 
 
 class SecretVolume(Model):
     """The keys of a Secret as files."""
 
     secret_name: DnsName = Field(description="Name of the Secret, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ITEMS)
-    optional: bool | None = Field(None, description="Whether the pod may start when it is missing.")
-    default_mode: FileMode | None = Field(None, description="Permission bits of the files, in decimal.")
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
+    default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
 
 class ConfigMapVolume(Model):
     """The keys of a ConfigMap as files."""
 
     name: DnsName = Field(description="Name of the ConfigMap, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ITEMS)
-    optional: bool | None = Field(None, description="Whether the pod may start when it is missing.")
-    default_mode: FileMode | None = Field(None, description="Permission bits of the files, in decimal.")
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
+    default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
 
 class EmptyDir(Model):
     """Scratch space that lives as long as the pod."""
 
-    medium: Literal["Memory"] | None = Field(None, description="Memory keeps it in RAM; the node's disk if unset.")
-    size_limit: Quantity | None = Field(None, description="Most bytes it may hold.")
+    medium: Literal["Memory"] | None = Field(
+        default=None, description="Memory keeps it in RAM; the node's disk if unset."
+    )
+    size_limit: Quantity | None = Field(default=None, description="Most bytes it may hold.")
 
 
 class ProjectedObject(Model):
     """A Secret or ConfigMap as a part of a projected volume."""
 
     name: DnsName = Field(description="Name of the object, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ITEMS)
-    optional: bool | None = Field(None, description="Whether the pod may start when it is missing.")
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
 
 
 class TokenProjection(Model):
     """A token of the pod's service account, renewed in place."""
 
     path: Word = Field(description="File name, relative to the mount.")
-    audience: Word | None = Field(None, description="For whom the token is; the API server if unset.")
+    audience: Word | None = Field(default=None, description="For whom the token is; the API server if unset.")
     expiration_seconds: Annotated[int, Field(ge=600, le=4294967296)] | None = Field(
-        None, description="Life of the token; 3600 if unset."
+        default=None, description="Life of the token; 3600 if unset."
     )
 
 
@@ -375,18 +391,20 @@ class Projection(Model):
             )
         )
     )
-    secret: ProjectedObject | None = Field(None, description="Keys of a Secret.")
-    config_map: ProjectedObject | None = Field(None, description="Keys of a ConfigMap.")
-    service_account_token: TokenProjection | None = Field(None, description="A token of the pod's service account.")
+    secret: ProjectedObject | None = Field(default=None, description="Keys of a Secret.")
+    config_map: ProjectedObject | None = Field(default=None, description="Keys of a ConfigMap.")
+    service_account_token: TokenProjection | None = Field(
+        default=None, description="A token of the pod's service account."
+    )
 
 
 class Projected(Model):
     """Several sources in one directory."""
 
     sources: tuple[Projection, ...] = Field(
-        min_length=1, max_length=16, description="What is put together.", json_schema_extra=_ITEMS
+        min_length=1, max_length=16, description="What is put together.", json_schema_extra=_ATOMIC
     )
-    default_mode: FileMode | None = Field(None, description="Permission bits of the files, in decimal.")
+    default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
 
 class Volume(Model):
@@ -403,9 +421,9 @@ class Volume(Model):
     )
     name: DnsLabel = Field(description="Name of the volume, unique here.")
     mount_path: AbsolutePath = Field(description="Absolute path of the mount in the container.")
-    sub_path: Word | None = Field(None, description="Mount only this path of the volume.")
-    read_only: bool | None = Field(None, description="Forbid writing to it.")
-    secret: SecretVolume | None = Field(None, description="The keys of a Secret as files.")
-    config_map: ConfigMapVolume | None = Field(None, description="The keys of a ConfigMap as files.")
-    empty_dir: EmptyDir | None = Field(None, description="Scratch space that lives as long as the pod.")
-    projected: Projected | None = Field(None, description="Several sources in one directory.")
+    sub_path: Word | None = Field(default=None, description="Mount only this path of the volume.")
+    read_only: bool | None = Field(default=None, description="Forbid writing to it.")
+    secret: SecretVolume | None = Field(default=None, description="The keys of a Secret as files.")
+    config_map: ConfigMapVolume | None = Field(default=None, description="The keys of a ConfigMap as files.")
+    empty_dir: EmptyDir | None = Field(default=None, description="Scratch space that lives as long as the pod.")
+    projected: Projected | None = Field(default=None, description="Several sources in one directory.")

@@ -34,7 +34,7 @@ def canonical(text: str | int | float) -> str:
     # A binary quantity below 1024, or with a fraction of a byte, is spelt in decimal so that nothing is rounded.
     if suffix in _BINARY_POWER and abs(value) >= 1024 and value.denominator == 1:
         return _scaled(value, 1024, _BINARY)
-    if suffix[:1] in ("e", "E") and suffix != "E":
+    if suffix[:1] in ("e", "E") and suffix not in ("E", "Ei"):
         return _exponent(value)
     return _scaled(value * 10**9, 1000, {step: _DECIMAL[3 * step - 9] for step in range(10)})
 

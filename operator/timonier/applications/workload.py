@@ -1,0 +1,230 @@
+"""The Deployment or StatefulSet of an Application, and the pod template in it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from timonier.api.application import Application, Image, Storage
+from timonier.api.fields import stated_fields
+from timonier.api.resources import STATEFUL_SETS
+from timonier.applications.children import (
+    ADOPTED_ANNOTATION,
+    HASH_ANNOTATION,
+    child,
+    claim_name,
+    config_name,
+    fingerprint,
+    headless_name,
+    labels,
+    selector_labels,
+    workload_resource,
+)
+from timonier.engine.contract import Manifest
+
+__all__ = ["config_data", "image_reference", "volume_claim_spec", "workload_manifest"]
+
+_VOLUME_SOURCES: Final = ("secret", "configMap", "emptyDir", "projected")
+_PROBES: Final = {"liveness": "livenessProbe", "readiness": "readinessProbe", "startup": "startupProbe"}
+_CONFIG_VOLUME: Final = "timonier-config"
+
+
+def workload_manifest(application: Application, adopted: Manifest | None, replicas: int | None) -> dict[str, Any]:
+    """The workload as it is applied.
+
+    `adopted` is the live workload when it was, or is now, taken over: it keeps its selector and everything that the
+    spec does not state. `replicas` None leaves their number to whoever owns it.
+    """
+    resource = workload_resource(application)
+    stateful = resource == STATEFUL_SETS
+    body: dict[str, Any] = {"replicas": replicas}
+    if adopted is not None:
+        body |= {"selector": adopted["spec"]["selector"], "template": _adopted_template(application, adopted)}
+    else:
+        body |= {"selector": {"matchLabels": selector_labels(application)}, "template": _template(application)}
+        body |= _stateful_fields(application) if stateful else {"strategy": _strategy(application)}
+    if stateful:
+        when_deleted = application.spec.deletion_policy
+        body["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": when_deleted, "whenScaled": "Retain"}
+    annotations = {ADOPTED_ANNOTATION: "true"} if adopted is not None else None
+    return child(application, resource, application.metadata.name, {"spec": body}, annotations=annotations)
+
+
+def image_reference(image: Image) -> str:
+    """The image as a container names it.
+
+    >>> image_reference(Image(repository="registry.example/web", tag="1.0"))
+    'registry.example/web:1.0'
+    """
+    tag = f":{image.tag}" if image.tag else ""
+    return f"{image.repository}{tag}" + (f"@{image.digest}" if image.digest else "")
+
+
+def volume_claim_spec(storage: Storage) -> dict[str, Any]:
+    """The spec of the claim for one storage entry."""
+    return {
+        "accessModes": [storage.access_mode],
+        "resources": {"requests": {"storage": storage.size}},
+        "storageClassName": storage.storage_class_name,
+    }
+
+
+def config_data(application: Application) -> dict[str, str]:
+    """The keys of the ConfigMap that carries spec.config; empty without any."""
+    config = application.spec.config
+    if config is None:
+        return {}
+    files = {_file_key(path): content for path, content in config.files.items()}
+    return files | {_env_key(name): value for name, value in config.env.items()}
+
+
+def _file_key(path: str) -> str:
+    # The hash keeps /a/b.conf and /c/b.conf apart; the file's name is there for people.
+    return f"file.{fingerprint(path)[:8]}.{re.sub('[^-._a-zA-Z0-9]', '_', path.rpartition('/')[2])}"
+
+
+def _env_key(name: str) -> str:
+    return f"env.{name}"
+
+
+def _strategy(application: Application) -> dict[str, Any]:
+    """How a Deployment replaces its pods. All of it is stated, so that a later change of type removes the rest."""
+    if any(storage.access_mode.startswith("ReadWriteOnce") for storage in application.spec.workload.storage):
+        return {"type": "Recreate"}  # a new pod could not mount the volume while the old one has it
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+
+
+def _stateful_fields(application: Application) -> dict[str, Any]:
+    templates = [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": storage.name, "labels": labels(application)},
+            "spec": volume_claim_spec(storage),
+        }
+        for storage in application.spec.workload.storage
+    ]
+    return {"serviceName": headless_name(application), "volumeClaimTemplates": templates}
+
+
+def _template(application: Application) -> dict[str, Any]:
+    workload = application.spec.workload
+    container = _container(application, application.metadata.name)
+    container["securityContext"] = _container_security(container.get("securityContext", {}))
+    pod = _pod(application) | {
+        "containers": [container],
+        "automountServiceAccountToken": workload.service_account_name is not None,
+    }
+    pod["securityContext"] = _pod_security(pod.get("securityContext", {}), container["securityContext"])
+    return {"metadata": {"labels": labels(application), "annotations": _annotations(application)}, "spec": pod}
+
+
+def _adopted_template(application: Application, live: Manifest) -> dict[str, Any]:
+    """Only what the spec states: whatever else were put in would restart the pods that are being taken over."""
+    name = live["spec"]["template"]["spec"]["containers"][0]["name"]
+    pod = _pod(application) | {"containers": [_container(application, name)]}
+    return {"metadata": {"annotations": _annotations(application)}, "spec": pod}
+
+
+def _annotations(application: Application) -> dict[str, str]:
+    data = config_data(application)
+    return {HASH_ANNOTATION: fingerprint(data)} if data else {}
+
+
+def _pod(application: Application) -> dict[str, Any]:
+    workload = application.spec.workload
+    return {
+        "imagePullSecrets": [stated_fields(secret) for secret in workload.image_pull_secrets],
+        "serviceAccountName": workload.service_account_name,
+        "securityContext": stated_fields(workload.pod_security_context),
+        "nodeSelector": dict(workload.node_selector),
+        "tolerations": [stated_fields(toleration) for toleration in workload.tolerations],
+        "terminationGracePeriodSeconds": workload.termination_grace_period_seconds,
+        "volumes": _volumes(application),
+    }
+
+
+def _container(application: Application, name: str) -> dict[str, Any]:
+    workload = application.spec.workload
+    probes = stated_fields(workload.probes)
+    return {
+        "name": name,
+        "image": image_reference(workload.image),
+        "imagePullPolicy": workload.image.pull_policy,
+        "command": list(workload.command),
+        "args": list(workload.args),
+        "ports": [
+            {"name": port.name, "containerPort": port.container_port, "protocol": port.protocol}
+            for port in workload.ports
+        ],
+        "env": _env(application),
+        "envFrom": [stated_fields(source) for source in workload.env_from],
+        "resources": stated_fields(workload.resources),
+        "securityContext": stated_fields(workload.security_context),
+        "volumeMounts": _mounts(application),
+        **{field: probes[probe] for probe, field in _PROBES.items() if probe in probes},
+    }
+
+
+def _env(application: Application) -> list[dict[str, Any]]:
+    """Variables of the config, then those of the workload, which go before those of the same name."""
+    stated = [stated_fields(variable) for variable in application.spec.workload.env]
+    names = {variable["name"] for variable in stated}
+    config = application.spec.config
+    carried = [
+        {"name": name, "valueFrom": {"configMapKeyRef": {"name": config_name(application), "key": _env_key(name)}}}
+        for name in sorted(config.env if config else ())
+        if name not in names
+    ]
+    return carried + stated
+
+
+def _config_files(application: Application) -> list[str]:
+    return sorted(application.spec.config.files) if application.spec.config else []
+
+
+def _volumes(application: Application) -> list[dict[str, Any]]:
+    workload = application.spec.workload
+    volumes = []
+    if workload.kind == "Deployment":
+        for storage in workload.storage:
+            claim = {"claimName": claim_name(application, storage.name)}
+            volumes.append({"name": storage.name, "persistentVolumeClaim": claim})
+    for volume in workload.volumes:
+        stated = stated_fields(volume)
+        volumes.append({"name": volume.name} | {name: stated[name] for name in _VOLUME_SOURCES if name in stated})
+    if _config_files(application):
+        volumes.append({"name": _CONFIG_VOLUME, "configMap": {"name": config_name(application)}})
+    return volumes
+
+
+def _mounts(application: Application) -> list[dict[str, Any]]:
+    workload = application.spec.workload
+    storage = [{"name": entry.name, "mountPath": entry.mount_path} for entry in workload.storage]
+    volumes = [
+        {"name": entry.name, "mountPath": entry.mount_path, "subPath": entry.sub_path, "readOnly": entry.read_only}
+        for entry in workload.volumes
+    ]
+    # One mount for each file leaves what the image has beside it in place. Such mounts are not refreshed in a running
+    # pod, which is right here: a change rolls the pods.
+    files = [
+        {"name": _CONFIG_VOLUME, "mountPath": path, "subPath": _file_key(path), "readOnly": True}
+        for path in _config_files(application)
+    ]
+    return [*storage, *volumes, *files]
+
+
+def _container_security(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The stated fields over what Pod Security level restricted asks for.
+
+    The root filesystem stays writable: the level does not ask for less, and most images write beside their volumes.
+    """
+    privileged = stated.get("privileged") or "SYS_ADMIN" in stated.get("capabilities", {}).get("add", ())
+    defaults = {} if privileged else {"allowPrivilegeEscalation": False}
+    capabilities = {"drop": ["ALL"]} | stated.get("capabilities", {})
+    return {**defaults, **stated, "capabilities": capabilities}
+
+
+def _pod_security(stated: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
+    root = 0 in (stated.get("runAsUser"), container.get("runAsUser"))
+    defaults: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    return defaults | ({} if root else {"runAsNonRoot": True}) | dict(stated)
