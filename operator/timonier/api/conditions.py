@@ -41,7 +41,7 @@ def merged(
             {
                 "type": condition.type,
                 "status": condition.status,
-                "reason": condition.reason,
+                "reason": str(condition.reason),
                 "message": condition.message,
                 "observedGeneration": generation,
                 "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old is not None else stamp,

@@ -1,1 +1,278 @@
 """What an Application needs, as a pure function of its spec and of what is observed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from timonier.api.application import Application
+from timonier.api.conditions import stated
+from timonier.api.resources import (
+    CONFIG_MAPS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INGRESSES,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUME_CLAIMS,
+    POD_DISRUPTION_BUDGETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Resource,
+)
+from timonier.applications.children import (
+    ADOPTED_ANNOTATION,
+    APPLICATION_LABEL,
+    MANAGER,
+    child,
+    claim_name,
+    config_name,
+    controller,
+    selector_labels,
+    workload_resource,
+)
+from timonier.applications.exposure import (
+    endpoints,
+    has_service,
+    headless_service,
+    ingress,
+    network_policy,
+    service,
+)
+from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas
+from timonier.applications.status import Reason, status_of, verdict_of
+from timonier.applications.workload import config_data, volume_claim_spec, workload_manifest
+from timonier.engine.contract import Manifest
+from timonier.engine.difference import differs, owned_fields
+
+__all__ = ["SCALE_MANAGER", "Announcement", "Apply", "Delete", "Observed", "Plan", "plan", "wanted_objects"]
+
+SCALE_MANAGER = "timonier-scale"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The live objects, by resource: those that the Application controls or that carry its label, and whatever else
+    stands under a name of `wanted_objects`, whoever it belongs to."""
+
+    objects: Mapping[Resource, Sequence[Manifest]] = field(default_factory=dict)
+
+    def find(self, resource: Resource, name: str) -> Manifest | None:
+        """The live object of that name."""
+        return next((found for found in self.objects.get(resource, ()) if found["metadata"]["name"] == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply of `manifest` by the field manager `manager`, by force."""
+
+    resource: Resource
+    manifest: Manifest
+    manager: str = MANAGER
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Deletion of exactly this object."""
+
+    resource: Resource
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A transition to tell people of. `reason` is a CamelCase word, `message` a sentence."""
+
+    reason: str
+    type: Literal["Normal", "Warning"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in this order: every `delete`, then every `apply` in its order, then the whole `status`.
+
+    Applies that change nothing are listed too; finding that out is left to who applies.
+    """
+
+    apply: tuple[Apply, ...] = ()
+    delete: tuple[Delete, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Announcement, ...] = ()
+
+
+def wanted_objects(application: Application) -> tuple[tuple[Resource, str], ...]:
+    """Resource and name of every child that the spec asks for: what must be looked up before planning."""
+    children = (_resource_and_name(resource, manifest) for resource, manifest in _children(application, None))
+    return ((workload_resource(application), application.metadata.name), *children)
+
+
+def plan(application: Application, observed: Observed, now: datetime) -> Plan:
+    """Decide what to apply, delete and report. `now` is only used as the time of transitions."""
+    if application.metadata.deletion_timestamp is not None:
+        return Plan(status=application.status)  # garbage collection does the rest
+    resource = workload_resource(application)
+    live = observed.find(resource, application.metadata.name)
+    if live is not None and not _may_take(application, live):
+        return _stalled_plan(application, live, now)
+    adopted = live if live is not None and _is_adopted(application, live) else None
+    workload = workload_manifest(application, adopted, stated_replicas(application))
+    children = list(_children(application, adopted))
+    refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
+    names = {_resource_and_name(kind, found) for kind, found in refused}
+    applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
+    applies += _workload_applies(application, live, workload)
+    verdict = verdict_of(application, live, current=live is not None and not differs(workload, live, MANAGER))
+    if refused:
+        verdict = replace(verdict, obstacle=(Reason.CONFLICT, _conflict(application, *refused[0])))
+    reachable = endpoints(application, observed.find(SERVICES, application.metadata.name))
+    status = status_of(application, verdict, workload["spec"]["selector"], reachable, now)
+    events = _announcements(
+        application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
+    )
+    keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
+    return Plan(tuple(applies), tuple(_deletes(application, observed, keep)), status, tuple(events))
+
+
+def _resource_and_name(resource: Resource, manifest: Manifest) -> tuple[Resource, str]:
+    return resource, str(manifest["metadata"]["name"])
+
+
+def _found(observed: Observed, children: Sequence[tuple[Resource, Manifest]]) -> Iterator[tuple[Resource, Manifest]]:
+    for resource, manifest in children:
+        if (live := observed.find(resource, manifest["metadata"]["name"])) is not None:
+            yield resource, live
+
+
+def _workload_applies(application: Application, live: Manifest | None, workload: Manifest) -> list[Apply]:
+    resource = workload_resource(application)
+    main = [Apply(resource, workload)]
+    handover = handed_over(application, live)
+    if handover is None:
+        return main
+    keep = [Apply(resource, handover, SCALE_MANAGER)]
+    return main + keep if live is None else keep + main
+
+
+def _children(application: Application, adopted: Manifest | None) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    """Every child beside the workload, in the order of creation: what pods need at their start comes first."""
+    selector: dict[str, Any] = {"matchLabels": selector_labels(application)}
+    if adopted is not None:
+        selector = dict(adopted["spec"]["selector"])
+    match_labels = selector.get("matchLabels", {})
+    if data := config_data(application):
+        yield CONFIG_MAPS, child(application, CONFIG_MAPS, config_name(application), {"data": data})
+    for manifest in _claims(application):
+        yield PERSISTENT_VOLUME_CLAIMS, manifest
+    if (policy := network_policy(application, selector)) is not None:
+        yield NETWORK_POLICIES, policy
+    if workload_resource(application) == STATEFUL_SETS and adopted is None:
+        yield SERVICES, headless_service(application, match_labels)
+    if has_service(application):
+        yield SERVICES, service(application, match_labels)
+    for resource, optional in (
+        (INGRESSES, ingress(application)),
+        (POD_DISRUPTION_BUDGETS, disruption_budget(application, selector)),
+        (HORIZONTAL_POD_AUTOSCALERS, autoscaler(application)),
+    ):
+        if optional is not None:
+            yield resource, optional
+
+
+def _claims(application: Application) -> Iterator[dict[str, Any]]:
+    """The volumes of a Deployment. Only those that are to go with the Application are owned by it."""
+    workload = application.spec.workload
+    if workload.kind != "Deployment":
+        return
+    owned = application.spec.deletion_policy == "Delete"
+    for storage in workload.storage:
+        name = claim_name(application, storage.name)
+        yield child(application, PERSISTENT_VOLUME_CLAIMS, name, {"spec": volume_claim_spec(storage)}, owned=owned)
+
+
+def _deletes(application: Application, observed: Observed, keep: set[tuple[Resource, str]]) -> Iterator[Delete]:
+    """Children that are not wanted any more. Volumes never are among them: an edit must not destroy data."""
+    for resource in sorted(observed.objects):
+        if resource == PERSISTENT_VOLUME_CLAIMS:
+            continue
+        for live in sorted(observed.objects[resource], key=lambda found: str(found["metadata"]["name"])):
+            metadata = live["metadata"]
+            gone = _resource_and_name(resource, live) not in keep and "deletionTimestamp" not in metadata
+            if gone and _is_controlled(application, live):
+                yield Delete(resource, metadata["name"], metadata["uid"])
+
+
+def _is_controlled(application: Application, live: Manifest) -> bool:
+    owner = controller(live)
+    return owner is not None and owner.get("uid") == application.metadata.uid
+
+
+def _is_ours(application: Application, live: Manifest) -> bool:
+    """Controlled by the Application; or made by this operator for one of its name, and controlled by nobody.
+
+    The latter are volumes, which outlive their Application, and children that were orphaned on purpose.
+    """
+    if _is_controlled(application, live):
+        return True
+    named = live["metadata"].get("labels", {}).get(APPLICATION_LABEL) == application.metadata.name
+    return named and controller(live) is None and bool(owned_fields(live, MANAGER))
+
+
+def _may_take(application: Application, live: Manifest) -> bool:
+    return _is_ours(application, live) or (bool(application.spec.adopt) and controller(live) is None)
+
+
+def _is_adopted(application: Application, live: Manifest) -> bool:
+    """True for a workload that somebody else made: it says so itself once it has been taken over."""
+    marked = ADOPTED_ANNOTATION in live["metadata"].get("annotations", {})
+    return marked or not _is_ours(application, live)
+
+
+def _stalled_plan(application: Application, live: Manifest, now: datetime) -> Plan:
+    resource = workload_resource(application)
+    verdict = replace(
+        verdict_of(application, None, current=False),
+        obstacle=(Reason.CONFLICT, _conflict(application, resource, live)),
+    )
+    status = status_of(application, verdict, {"matchLabels": selector_labels(application)}, (), now)
+    return Plan(status=status, events=tuple(_announcements(application, status)))
+
+
+def _conflict(application: Application, resource: Resource, live: Manifest) -> str:
+    what = f"{resource.kind} {live['metadata']['name']}"
+    owner = controller(live)
+    if owner is not None:
+        return (
+            f"{what} is controlled by {owner['kind']} {owner['name']} (uid {owner['uid']}): wait until it is gone, "
+            "delete it, or give the Application another name"
+        )
+    return (
+        f"{what} exists already and was not made for this Application: set spec.adopt to true to take it over, "
+        f"delete it, or give the Application another name than {application.metadata.name}"
+    )
+
+
+def _announcements(
+    application: Application, status: Mapping[str, Any], *, newly_adopted: bool = False
+) -> Iterator[Announcement]:
+    """One announcement for each condition that changed in a way worth telling."""
+    if newly_adopted:
+        name = application.metadata.name
+        yield Announcement("Adopted", "Normal", f"took over {application.spec.workload.kind} {name}")
+    before = application.status.get("conditions", ())
+    for condition in status["conditions"]:
+        was, is_ = stated(before, condition["type"]), condition["status"]
+        if was == is_ or (condition["type"], was, is_) not in _WORTH_TELLING:
+            continue
+        yield Announcement(condition["reason"], _WORTH_TELLING[condition["type"], was, is_], condition["message"])
+
+
+_WORTH_TELLING: Mapping[tuple[str, str | None, str], Literal["Normal", "Warning"]] = {
+    ("Ready", None, "True"): "Normal",
+    ("Ready", "False", "True"): "Normal",
+    ("Stalled", None, "True"): "Warning",
+    ("Stalled", "False", "True"): "Warning",
+    ("Available", "True", "False"): "Warning",
+    ("Suspended", None, "True"): "Normal",
+    ("Suspended", "False", "True"): "Normal",
+    ("Suspended", "True", "False"): "Normal",
+}

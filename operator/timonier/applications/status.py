@@ -1,0 +1,213 @@
+"""What an Application's status says: verdicts with a reason from a closed list, numbers, addresses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from timonier.api.application import Application, Image
+from timonier.api.conditions import Condition, ConditionStatus, merged
+from timonier.applications.scaling import desired_replicas
+from timonier.applications.workload import image_reference
+from timonier.engine.contract import Manifest
+
+__all__ = ["Reason", "Verdict", "selector_text", "status_of", "verdict_of"]
+
+
+class Reason(StrEnum):
+    """Every reason that a condition of an Application can have."""
+
+    ALL_REPLICAS_READY = "AllReplicasReady"
+    """Every pod that is asked for runs the wanted revision and is ready."""
+    AUTOSCALER_ACTIVE = "AutoscalerActive"
+    """As AllReplicasReady; the autoscaler decides how many pods there are."""
+    SCALED_TO_ZERO = "ScaledToZero"
+    """No pods are asked for, and there are none."""
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+    """Pods are being brought to the wanted revision or number."""
+    ROLLOUT_COMPLETE = "RolloutComplete"
+    """Every pod is of the wanted revision, and as many as asked for exist."""
+    REPLICAS_NOT_READY = "ReplicasNotReady"
+    """The rollout is complete, and some pods are not ready."""
+    MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
+    """Enough pods are available to serve."""
+    MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+    """Too few pods are available to serve."""
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    """The rollout has made no progress for too long."""
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """The namespace's quota refuses further pods."""
+    FAILED_CREATE = "FailedCreate"
+    """Pods are refused for another reason than the quota."""
+    CONFLICT = "Conflict"
+    """An object of a name that is needed belongs to somebody else."""
+    SUSPENDED = "Suspended"
+    """spec.suspend is set."""
+    RUNNING = "Running"
+    """spec.suspend is not set."""
+    HEALTHY = "Healthy"
+    """Nothing needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is seen of the workload: number of pods by state, and what stands in the way, if anything."""
+
+    desired: int
+    replicas: int = 0
+    ready: int = 0
+    available: bool = False
+    rolled_out: bool = False
+    obstacle: tuple[Reason, str] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Every pod that is asked for is there, new and ready, and no other."""
+        return self.rolled_out and self.obstacle is None and self.ready >= self.desired
+
+
+def verdict_of(application: Application, live: Manifest | None, *, current: bool) -> Verdict:
+    """Read the live workload. `current` False: it does not state what is wanted yet; what it says is about before."""
+    desired = desired_replicas(application, live)
+    if live is None:
+        return Verdict(desired)
+    status: Mapping[str, Any] = live.get("status", {})
+    current = current and status.get("observedGeneration", 0) >= live["metadata"].get("generation", 1)
+    replicas = status.get("replicas", 0)
+    rolled_out = current and status.get("updatedReplicas", 0) == replicas == desired
+    if live["kind"] == "StatefulSet":
+        available = status.get("availableReplicas", 0) >= max(1, desired - 1)
+        rolled_out = rolled_out and status.get("currentRevision") == status.get("updateRevision")
+    else:
+        available = _condition(live, "Available").get("status") == "True"
+    return Verdict(
+        desired=desired,
+        replicas=replicas,
+        ready=status.get("readyReplicas", 0),
+        available=available,
+        rolled_out=rolled_out,
+        obstacle=_obstacle(live) if current and desired else None,
+    )
+
+
+def _condition(live: Manifest, type_: str) -> Mapping[str, Any]:
+    conditions: Sequence[Mapping[str, Any]] = live.get("status", {}).get("conditions", ())
+    return next((condition for condition in conditions if condition.get("type") == type_), {})
+
+
+def _obstacle(live: Manifest) -> tuple[Reason, str] | None:
+    failure = _condition(live, "ReplicaFailure")
+    if failure.get("status") == "True":
+        message = failure.get("message", "pods are refused")
+        return (Reason.QUOTA_EXCEEDED if "exceeded quota" in message else Reason.FAILED_CREATE), message
+    progress = _condition(live, "Progressing")
+    if progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded":
+        return Reason.PROGRESS_DEADLINE_EXCEEDED, progress.get("message", "the rollout makes no progress")
+    return None
+
+
+def status_of(
+    application: Application,
+    verdict: Verdict,
+    selector: Mapping[str, Any],
+    endpoints: Sequence[Mapping[str, str]],
+    now: datetime,
+) -> dict[str, Any]:
+    """The complete status."""
+    generation = application.metadata.generation
+    conditions = merged(
+        _conditions(application, verdict),
+        application.status.get("conditions", ()),
+        generation=generation,
+        now=now,
+    )
+    image = application.spec.workload.image
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        "conditions": conditions,
+        "image": image_reference(image),
+        "version": _version(image),
+        "replicas": verdict.replicas,
+        "readyReplicas": verdict.ready,
+        "ready": f"{verdict.ready}/{verdict.desired}",
+        "selector": selector_text(selector),
+    }
+    return status | ({"endpoints": [dict(endpoint) for endpoint in endpoints]} if endpoints else {})
+
+
+def _version(image: Image) -> str:
+    if image.tag or not image.digest:
+        return image.tag or "latest"
+    algorithm, _, digest = image.digest.partition(":")
+    return f"{algorithm}:{digest[:12]}"
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A label selector in the form that the scale subresource wants.
+
+    >>> selector_text({"matchLabels": {"b": "2", "a": "1"}})
+    'a=1,b=2'
+    """
+    parts = [f"{name}={value}" for name, value in sorted(selector.get("matchLabels", {}).items())]
+    for expression in selector.get("matchExpressions", ()):
+        key, operator, values = expression["key"], expression["operator"], ",".join(expression.get("values", ()))
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        parts.append(forms.get(operator, f"!{key}"))
+    return ",".join(parts)
+
+
+def _conditions(application: Application, verdict: Verdict) -> list[Condition]:
+    pods = f"{verdict.ready} of {verdict.desired} pods are ready"
+    suspended = bool(application.spec.suspend)
+    return [
+        _ready(application, verdict, pods),
+        _progressing(verdict, pods),
+        _available(verdict, pods, suspended=suspended),
+        _stalled(verdict),
+        Condition("Suspended", "True", Reason.SUSPENDED, "every pod is stopped and the data is kept; unset "
+                  "spec.suspend to go on")
+        if suspended
+        else Condition("Suspended", "False", Reason.RUNNING, "spec.suspend is not set"),
+    ]  # fmt: skip
+
+
+def _ready(application: Application, verdict: Verdict, pods: str) -> Condition:
+    if verdict.obstacle:
+        return Condition("Ready", "False", *verdict.obstacle)
+    if application.spec.suspend:
+        return Condition("Ready", "False", Reason.SUSPENDED, "spec.suspend is set")
+    if not verdict.complete:
+        reason = Reason.REPLICAS_NOT_READY if verdict.rolled_out else Reason.ROLLOUT_IN_PROGRESS
+        return Condition("Ready", "False", reason, pods)
+    autoscaling = application.spec.scaling.autoscaling
+    if autoscaling:
+        between = f"the autoscaler keeps {autoscaling.min_replicas} to {autoscaling.max_replicas}"
+        return Condition("Ready", "True", Reason.AUTOSCALER_ACTIVE, f"{pods}; {between}")
+    if verdict.desired == 0:
+        return Condition("Ready", "True", Reason.SCALED_TO_ZERO, "no pods are asked for")
+    return Condition("Ready", "True", Reason.ALL_REPLICAS_READY, pods)
+
+
+def _progressing(verdict: Verdict, pods: str) -> Condition:
+    if verdict.obstacle:
+        return Condition("Progressing", "False", *verdict.obstacle)
+    if verdict.rolled_out:
+        return Condition("Progressing", "False", Reason.ROLLOUT_COMPLETE, "the wanted revision is rolled out")
+    return Condition("Progressing", "True", Reason.ROLLOUT_IN_PROGRESS, pods)
+
+
+def _available(verdict: Verdict, pods: str, *, suspended: bool) -> Condition:
+    if suspended:
+        return Condition("Available", "False", Reason.SUSPENDED, "spec.suspend is set")
+    if verdict.obstacle and verdict.obstacle[0] is Reason.CONFLICT and not verdict.available:
+        return Condition("Available", "Unknown", *verdict.obstacle)
+    if verdict.available or (verdict.rolled_out and verdict.desired == 0):
+        return Condition("Available", "True", Reason.MINIMUM_REPLICAS_AVAILABLE, "enough pods are available")
+    return Condition("Available", "False", Reason.MINIMUM_REPLICAS_UNAVAILABLE, pods)
+
+
+def _stalled(verdict: Verdict) -> Condition:
+    status: ConditionStatus = "True" if verdict.obstacle else "False"
+    reason, message = verdict.obstacle or (Reason.HEALTHY, "nothing stands in the way")
+    return Condition("Stalled", status, reason, message)
