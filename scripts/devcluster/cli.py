@@ -23,12 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     progress = Progress()
     previous = signal.signal(signal.SIGTERM, _interrupt)
+    folder = options.dir or clusters.default_folder(options.name)
     try:
-        folder = options.dir or clusters.default_folder(options.name)
         code: int = _COMMANDS[options.command](options, folder, progress)
     except DevclusterError as error:
         progress.end()
         sys.stderr.write(f"devcluster: {error}\n")
+        return 1
+    except OSError as error:
+        progress.end()
+        sys.stderr.write(f"devcluster: {error.filename or folder}: {error.strerror or error}\n")
         return 1
     except KeyboardInterrupt:
         progress.end()
@@ -72,7 +76,8 @@ def _up(options: argparse.Namespace, folder: Path, progress: Progress) -> int:
     spec = ClusterSpec(options.name, options.nodes, options.count, tuple(options.apiserver_arg))
     external = clusters.given(os.environ, folder)
     if external is not None:
-        _print(f"KUBECONFIG is set: using the cluster at {external.url}\n{external.kubeconfig}")
+        sys.stderr.write(f"KUBECONFIG is set: the cluster at {external.url} is used; its kubeconfig:\n")
+        _print(str(external.kubeconfig))
         return 0
     cluster = clusters.up(spec, folder, progress)
     progress.end()

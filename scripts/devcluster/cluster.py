@@ -16,7 +16,7 @@ import yaml
 
 from devcluster import components, configuration
 from devcluster.api import Api
-from devcluster.errors import DevclusterError
+from devcluster.errors import DevclusterError, UnavailableError
 from devcluster.layout import Layout
 from devcluster.locking import exclusive_folder
 from devcluster.ports import Ports, choose_ports
@@ -237,6 +237,8 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
 
     When a new cluster does not come up, or we are interrupted, nothing of it stays.
     """
+    if spec.nodes == "real":
+        raise UnavailableError("a real node is not available yet: take simulated ones with --nodes kwok")
     directory = directory.absolute()
     with exclusive_folder(directory, lambda: report("waiting for another devcluster that works on this folder", "")):
         existing = _load(directory)

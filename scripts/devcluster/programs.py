@@ -19,15 +19,22 @@ from devcluster.go_toolchain import find_go, required_go
 from devcluster.locking import exclusive
 from devcluster.progress import Report
 
-__all__ = ["GROUPS", "cache_folder", "find_programs", "kubernetes_version", "version_key"]
+__all__ = [
+    "GROUPS",
+    "build_detail",
+    "build_failure",
+    "cache_folder",
+    "find_programs",
+    "kubernetes_version",
+    "version_key",
+]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "controlplane": ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"),
-    "node": ("kubelet", "kube-proxy"),
     "pki": ("pki",),
 }
 
-_TITLES = {"controlplane": "the control plane", "node": "the node's programs", "pki": "the certificate maker"}
+_TITLES = {"controlplane": "the control plane", "pki": "the certificate maker"}
 
 _SOURCE = Path(__file__).parent / "go"
 
@@ -129,14 +136,13 @@ def _compile(group: str, target: Path, go: str, version: str, report: Report) ->
         process = subprocess.Popen(command, cwd=_SOURCE, env=environment, stdout=sink, stderr=sink)
     try:
         while _still_running(process):
-            report(step, _build_detail(log.read_text(errors="replace")))
+            report(step, build_detail(log.read_text(errors="replace")))
     except BaseException:
         process.terminate()
         process.wait()
         raise
     if process.returncode != 0:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if "/" not in line.split(" ")[0]]
-        raise UnavailableError(f"Go could not build {_TITLES[group]}: " + " | ".join(lines[-4:] or ["no message"]))
+        raise UnavailableError(f"Go could not build {_TITLES[group]}: {build_failure(log.read_text(errors='replace'))}")
     log.unlink()
 
 
@@ -148,6 +154,16 @@ def _still_running(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _build_detail(log: str) -> str:
+def build_failure(log: str) -> str:
+    """The end of what `go build -v` complained about. Lines without a space only name packages."""
+    complaints = [line for line in log.splitlines() if " " in line and not line.startswith("go: downloading ")]
+    return " | ".join(complaints[-4:]) or "it gave no reason"
+
+
+def build_detail(log: str) -> str:
+    """How far `go build -v` is: it names each package once it is compiled, and each module that it downloads."""
     lines = log.splitlines()
-    return f"{len(lines)} packages, now {lines[-1]}" if lines else "reading packages"
+    packages = sum(" " not in line for line in lines)
+    if not lines:
+        return "reading packages"
+    return f"{packages} packages compiled, now {lines[-1].removeprefix('go: ')}" if packages else lines[-1][4:]

@@ -4,7 +4,14 @@ import pytest
 
 from devcluster.errors import DevclusterError, UnavailableError
 from devcluster.go_toolchain import parse_go_version, required_go
-from devcluster.programs import cache_folder, find_programs, kubernetes_version, version_key
+from devcluster.programs import (
+    build_detail,
+    build_failure,
+    cache_folder,
+    find_programs,
+    kubernetes_version,
+    version_key,
+)
 from devcluster.progress import silent
 
 GO_MOD = b"module x\n\ngo 1.24.0\n\nrequire (\n\tk8s.io/kubernetes v1.34.4\n\tk8s.io/kubectl v0.34.4\n)\n"
@@ -61,3 +68,12 @@ def test_given_programs_are_taken_and_none_is_built(tmp_path: Path) -> None:
 def test_assets_without_the_essentials_are_refused_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="setup-envtest"):
         find_programs(("etcd", "kube-apiserver"), {"KUBEBUILDER_ASSETS": str(tmp_path)}, silent)
+
+
+def test_a_build_tells_how_far_it_is_and_why_it_failed() -> None:
+    log = "go: downloading k8s.io/api v0.34.4\nfmt\nk8s.io/api/core/v1\n# x/controlplane\nmain.go:3:1: undefined: y\n"
+    assert build_detail("") == "reading packages"
+    assert build_detail("go: downloading k8s.io/api v0.34.4\n") == "downloading k8s.io/api v0.34.4"
+    assert build_detail("\n".join(log.splitlines()[:3])) == "2 packages compiled, now k8s.io/api/core/v1"
+    assert build_failure(log) == "# x/controlplane | main.go:3:1: undefined: y"
+    assert build_failure("fmt\n") == "it gave no reason"
