@@ -91,13 +91,15 @@ class Announcement:
 class Plan:
     """What to do, in this order: every `delete`, then every `apply` in its order, then the whole `status`.
 
-    Applies that change nothing are listed too; finding that out is left to who applies.
+    Applies that change nothing are listed too; finding that out is left to who applies. `blocked` is True where an
+    object of somebody else stands in the way, which no watch tells the end of.
     """
 
     apply: tuple[Apply, ...] = ()
     delete: tuple[Delete, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[Announcement, ...] = ()
+    blocked: bool = False
 
 
 def wanted_objects(application: Application) -> tuple[tuple[Resource, str], ...]:
@@ -130,7 +132,13 @@ def plan(application: Application, observed: Observed, now: datetime) -> Plan:
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
     )
     keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
-    return Plan(tuple(applies), tuple(_deletes(application, observed, keep)), status, tuple(events))
+    return Plan(
+        apply=tuple(applies),
+        delete=tuple(_deletes(application, observed, keep)),
+        status=status,
+        events=tuple(events),
+        blocked=bool(refused),
+    )
 
 
 def _resource_and_name(resource: Resource, manifest: Manifest) -> tuple[Resource, str]:
@@ -234,7 +242,7 @@ def _stalled_plan(application: Application, live: Manifest, now: datetime) -> Pl
         obstacle=(Reason.CONFLICT, _conflict(application, resource, live)),
     )
     status = status_of(application, verdict, {"matchLabels": selector_labels(application)}, (), now)
-    return Plan(status=status, events=tuple(_announcements(application, status)))
+    return Plan(status=status, events=tuple(_announcements(application, status)), blocked=True)
 
 
 def _conflict(application: Application, resource: Resource, live: Manifest) -> str:

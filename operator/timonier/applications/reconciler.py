@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -22,7 +21,7 @@ from timonier.api.resources import (
     STATEFUL_SETS,
     Resource,
 )
-from timonier.applications.plan import Apply, Observed, Plan, plan
+from timonier.applications.plan import Apply, Observed, Plan, plan, wanted_objects
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Manifest, Request, Result, Rule
@@ -47,7 +46,7 @@ _OWNED: Final = (
 # Workloads are cleaned up by their owner reference, and volumes never by us.
 _NEVER_DELETED: Final = frozenset({DEPLOYMENTS, STATEFUL_SETS, PERSISTENT_VOLUME_CLAIMS})
 
-Live = dict[tuple[Resource, str], Manifest | None]
+Live = dict[tuple[Resource, str], Manifest]
 
 logger = logging.getLogger(__name__)
 
@@ -88,42 +87,36 @@ class ApplicationReconciler:
             # The API server checks the same rules: this is an object of another version of the definition.
             logger.error("the spec is not of a form that this version knows: %s", error)  # noqa: TRY400
             return Result()
-        live = self._known(application)
+        live = await self._observe(application)
         wanted = plan(application, _observed(live), datetime.now(UTC))
-        if await self._look_up_missing(application, wanted, live):
-            wanted = plan(application, _observed(live), datetime.now(UTC))
         await self._act(manifest, wanted, live)
         await self._report(manifest, wanted)
-        return Result(requeue_after=_CONFLICT_RETRY) if wanted.conflict else Result()
+        return Result(requeue_after=_CONFLICT_RETRY) if wanted.blocked else Result()
 
-    def _known(self, application: Application) -> Live:
-        """The children that the cache knows."""
-        return {
+    async def _observe(self, application: Application) -> Live:
+        """What it controls, from the cache; and whatever else has a name it needs, from the API server."""
+        live = {
             (resource, manifest["metadata"]["name"]): manifest
             for resource, manifest in self._cache.owned(application.metadata.uid)
         }
-
-    async def _look_up_missing(self, application: Application, wanted: Plan, live: Live) -> bool:
-        """Ask for the objects that are about to be created: somebody else's may have the name. True when one has."""
-        targets = {(step.resource, step.manifest["metadata"]["name"]) for step in wanted.apply} - live.keys()
         namespace = application.metadata.namespace
-        ordered = sorted(targets)
-        found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in ordered))
-        live.update(zip(ordered, found, strict=True))
-        return any(found)
+        others = [target for target in wanted_objects(application) if target not in live]
+        found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
+        return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 
     async def _act(self, manifest: Manifest, wanted: Plan, live: Live) -> None:
+        namespace = manifest["metadata"]["namespace"]
+        for gone in wanted.delete:
+            await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
         settled = manifest.get("status", {}).get("observedGeneration") == manifest["metadata"].get("generation")
         for step in wanted.apply:
-            name = step.manifest["metadata"]["name"]
-            before = live.get((step.resource, name))
+            target = (step.resource, step.manifest["metadata"]["name"])
+            before = live.get(target)
             after = await self._applier.apply(step.resource, step.manifest, before, manager=step.manager)
             if after is not None:
-                live[step.resource, name] = after
+                live[target] = after
                 if settled:
                     await self._recorder.record(APPLICATIONS, manifest, _repaired(step, before))
-        for gone in wanted.delete:
-            await self._applier.delete(gone.resource, manifest["metadata"]["namespace"], gone.name, gone.uid)
 
     async def _report(self, manifest: Manifest, wanted: Plan) -> None:
         if await self._applier.apply_status(APPLICATIONS, manifest, wanted.status):
@@ -132,12 +125,11 @@ class ApplicationReconciler:
                 await self._recorder.record(APPLICATIONS, manifest, transition)
 
 
-def _observed(live: Mapping[tuple[Resource, str], Manifest | None]) -> Observed:
-    children: dict[Resource, list[Any]] = {}
+def _observed(live: Live) -> Observed:
+    objects: dict[Resource, list[Manifest]] = {}
     for (resource, _), manifest in live.items():
-        if manifest is not None:
-            children.setdefault(resource, []).append(manifest)
-    return Observed({resource: tuple(manifests) for resource, manifests in children.items()})
+        objects.setdefault(resource, []).append(manifest)
+    return Observed(objects)
 
 
 def _repaired(step: Apply, before: Manifest | None) -> Transition:
