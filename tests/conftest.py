@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from devcluster.errors import UnavailableError
 from devcluster.programs import find_programs
 from devcluster.progress import Progress
 from devcluster.spec import ClusterSpec
+from harness.kube import NAMESPACES, Kube
 
 SPEC = ClusterSpec(name="tests", nodes="kwok", count=3)
 
@@ -52,10 +52,10 @@ def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def namespace(kube: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a new namespace; its deletion is asked for afterwards and not awaited."""
     title = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
     name = f"{title}-{secrets.token_hex(3)}"
-    kube.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
-    kube.request("DELETE", f"/api/v1/namespaces/{name}")
+    kube.delete(NAMESPACES, None, name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.applications import PORTS, application
 from harness.kube import CRDS, NAMESPACES, Kube, Manifest, RefusedError
 from harness.operator_process import OperatorProcess
 from timonier.api.resources import (
@@ -25,20 +26,6 @@ from timonier.api.resources import (
 )
 
 pytestmark = pytest.mark.cluster
-
-
-def application(namespace: str, name: str = "web", **spec: Any) -> Manifest:
-    """An Application as a user writes it; keyword arguments go into the spec, `workload` merged over the image."""
-    workload = {"image": {"repository": "registry.example/web", "tag": "1.0"}} | spec.pop("workload", {})
-    return {
-        "apiVersion": APPLICATIONS.api_version,
-        "kind": APPLICATIONS.kind,
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {"workload": workload, **spec},
-    }
-
-
-PORTS = {"ports": [{"name": "http", "containerPort": 8080}]}
 
 
 def template(workload: Manifest) -> Manifest:

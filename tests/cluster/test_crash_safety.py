@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_applications import PORTS, application
 
+from harness.applications import PORTS, application
 from harness.fault_proxy import FaultProxy, Moment, Write, proxied
 from harness.fixtures import Installation
 from harness.kube import NAMESPACES, Kube, Manifest
@@ -52,12 +52,18 @@ def updated(namespace: str) -> Manifest:
     )
 
 
-def scenario(kube: Kube, namespace: str) -> None:
-    """Create, update, delete; between them, wait until the operator has brought it about."""
+def scenario(kube: Kube, namespace: str) -> dict[str, Any]:
+    """Create, update, delete; after each, wait until the operator has brought it about. Returns what there is then."""
     kube.apply(created(namespace))
     kube.wait_condition(namespace, "web", "Ready", seconds=60)
+    born = outcome(kube, namespace)
     kube.apply(updated(namespace))
     kube.wait_condition(namespace, "web", "Ready", seconds=60)
+    kube.wait("the policy that is not wanted any more is gone", lambda: not kube.list(NETWORK_POLICIES, namespace))
+    changed = outcome(kube, namespace)
+    kube.delete(APPLICATIONS, namespace, "web")
+    kube.wait("all of it is gone", lambda: not outcome(kube, namespace), seconds=60)
+    return {"born": born, "changed": changed}
 
 
 def outcome(kube: Kube, namespace: str) -> dict[str, Any]:
@@ -129,8 +135,7 @@ def run(
         if watcher is not None:
             watcher.start()
         try:
-            scenario(kube, namespace)
-            result = outcome(kube, namespace)
+            result = scenario(kube, namespace)
         finally:
             if blade is not None:
                 blade.victim = None

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from test_applications import application
 
+from harness.applications import application
 from harness.audit import AuditLog, Call
 from harness.fixtures import Installation
 from harness.kube import Kube

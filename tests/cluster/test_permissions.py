@@ -35,8 +35,7 @@ def exercised(calls: Iterator[Call]) -> Iterator[Permission]:
 
 
 def test_permissions_exercised_equal_those_granted(cluster: Any, installation: Installation) -> None:
-    log = AuditLog(Path(cluster.audit_log))
-    log._start = 0
+    log = AuditLog(Path(cluster.audit_log), whole=True)
     calls = [call for call in log.calls(installation.user) if call.resource]
     refused = sorted({(call.verb, call.group, call.path, call.namespace) for call in calls if call.status == 403})
     used = set(exercised(iter(calls)))

@@ -39,11 +39,15 @@ class Call:
 
 
 class AuditLog:
-    """The calls recorded since this value was made."""
+    """The calls recorded since this value was made, or all there are (`whole`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, whole: bool = False) -> None:
         self._path = path
-        self._start = path.stat().st_size if path.exists() else 0
+        self._start = 0 if whole or not path.exists() else path.stat().st_size
+
+    def from_now(self) -> "AuditLog":
+        """The same log, from here on."""
+        return AuditLog(self._path)
 
     def calls(self, user: str = "") -> Iterator[Call]:
         """All calls, or those of one user, in the order of the log."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.audit import AuditLog
-from harness.kube import Kube
+from harness.kube import CRDS, Kube, Manifest
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 
 __all__ = ["Installation", "audit", "installation", "kube", "operator", "operator_factory"]
@@ -47,15 +48,19 @@ class Installation:
             self.shared = None
 
 
-def install(kubeconfig: Path) -> None:
+def install(kube: Kube) -> None:
     """Install the newest bundle with `balise render`, as a cluster administrator without OLM does."""
     bundles = sorted((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(n) for n in path.name.split(".")])
-    manifests = subprocess.run(
-        [REPOSITORY / ".venv/bin/balise", "render", str(bundles[-1]), "--namespace", OPERATOR_NAMESPACE],
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    command = ["kubectl", "--kubeconfig", str(kubeconfig), "apply", "--server-side", "--filename", "-"]
-    subprocess.run(command, input=manifests, check=True, capture_output=True)
+    command = [REPOSITORY / ".venv/bin/balise", "render", str(bundles[-1]), "--namespace", OPERATOR_NAMESPACE]
+    manifests = subprocess.run(command, capture_output=True, check=True).stdout
+    kube.apply(*yaml.safe_load_all(manifests), manager="administrator")
+    kube.wait("the definitions are established", lambda: all(map(established, kube.list(CRDS))))
+
+
+def established(crd: Manifest) -> bool:
+    """The API server serves the kind."""
+    conditions = crd.get("status", {}).get("conditions", ())
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +72,7 @@ def kube(cluster: Any) -> Kube:
 @pytest.fixture(scope="session")
 def installation(cluster: Any, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The operator's permissions and definitions, installed once for all tests."""
-    install(cluster.kubeconfig)
+    install(kube)
     folder = tmp_path_factory.mktemp("operator")
     kubeconfig = service_account_kubeconfig(
         cluster.kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "operator.kubeconfig"

@@ -30,6 +30,7 @@ _EXTRA = (
     Resource("rbac.authorization.k8s.io", "v1", "roles", "Role"),
     Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
     Resource("", "v1", "resourcequotas", "ResourceQuota"),
+    Resource("", "v1", "nodes", "Node", namespaced=False),
 )
 _BY_KIND = {
     resource.kind: resource
