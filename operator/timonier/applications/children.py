@@ -75,14 +75,17 @@ def claim_name(application: Application, storage: str) -> str:
 
 
 def owner_reference(application: Application) -> dict[str, Any]:
-    """The reference by which garbage collection removes a child together with its Application."""
+    """The reference by which garbage collection removes a child together with its Application.
+
+    It leaves `blockOwnerDeletion` out: nothing waits for the children, and where the admission plugin
+    OwnerReferencesPermissionEnforcement is on, setting it needs `update` on the Application's finalizers.
+    """
     return {
         "apiVersion": application.api_version,
         "kind": application.kind,
         "name": application.metadata.name,
         "uid": application.metadata.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }
 
 
