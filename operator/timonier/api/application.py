@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from timonier.api.fields import (
+    ATOMIC,
     DEFAULTED,
     AbsolutePath,
     Annotations,
@@ -14,6 +15,7 @@ from timonier.api.fields import (
     DnsName,
     EnvName,
     Key,
+    Labels,
     Model,
     PortName,
     Seconds,
@@ -22,6 +24,7 @@ from timonier.api.fields import (
     Word,
     keyed_by,
     rules,
+    spelt,
 )
 from timonier.api.pods import (
     ContainerSecurity,
@@ -51,7 +54,28 @@ __all__ = [
     "Workload",
 ]
 
-_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+_PATH_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+# Volumes by this name carry spec.config.
+_RESERVED = rules(("self != 'timonier-config'", "timonier-config is the operator's own: choose another name"))
+
+
+def _unique_mounts(what: str) -> tuple[str, str]:
+    return (
+        "self.all(a, self.exists_one(b, b.mountPath == a.mountPath))",
+        f"each entry of {what} needs a mountPath of its own",
+    )
+
+
+def _known_port(probe: str) -> tuple[str, str, str]:
+    """A probe that names a port names one of the workload's."""
+    at = f"self.probes.{probe}"
+    handlers = (
+        f"(!has({at}.{handler}) || type({at}.{handler}.port) == int || "
+        f"(has(self.ports) && self.ports.exists(p, p.name == {at}.{handler}.port)))"
+        for handler in ("httpGet", "tcpSocket")
+    )
+    rule = f"!has(self.probes) || !has({at}) || ({' && '.join(handlers)})"
+    return rule, "port must be a number or the name of a port in workload.ports", f".probes.{probe}"
 
 
 class Image(Model):
@@ -59,18 +83,35 @@ class Image(Model):
 
     repository: Annotated[
         str,
-        Field(
+        spelt(
+            r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]{1,5})?/)?" rf"{_PATH_PART}(/{_PATH_PART})*$",
+            "must be an image such as registry.example/team/web: its tag goes into tag, its digest into digest",
             min_length=1,
             max_length=512,
-            pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
         ),
     ] = Field(description="Image without tag and digest, such as registry.example/team/web.")
-    tag: Annotated[str, Field(max_length=128, pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$")] | None = Field(
-        default=None, description="Tag of the image; latest if neither tag nor digest is set."
-    )
-    digest: Annotated[str, Field(max_length=135, pattern=r"^sha(256:[a-f0-9]{64}|512:[a-f0-9]{128})$")] | None = Field(
-        default=None, description="Digest of the image, such as sha256:…; it decides when a tag is set as well."
-    )
+    tag: (
+        Annotated[
+            str,
+            spelt(
+                r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$",
+                "must be letters, digits, '_', '.' and '-', not beginning with '.' or '-'",
+                max_length=128,
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Tag of the image; latest if neither tag nor digest is set.")
+    digest: (
+        Annotated[
+            str,
+            spelt(
+                r"^sha(256:[a-f0-9]{64}|512:[a-f0-9]{128})$",
+                "must be sha256: and 64 digits of 0-9 and a-f, or sha512: and 128 of them",
+                max_length=135,
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Digest of the image, such as sha256:…; it decides when a tag is set as well.")
     pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         default=None,
         description="When nodes pull the image; Always for the tag latest and IfNotPresent for others if unset.",
@@ -85,16 +126,24 @@ class Storage(Model):
             (
                 "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
                 "size cannot shrink: a volume can only grow",
+                ".size",
             ),
             (
                 "(has(self.storageClassName) ? self.storageClassName : '') == "
                 "(has(oldSelf.storageClassName) ? oldSelf.storageClassName : '')",
                 "storageClassName cannot change: add another storage entry and move the data",
+                ".storageClassName",
             ),
-            ("self.accessMode == oldSelf.accessMode", "accessMode cannot change: add another storage entry"),
+            (
+                "self.accessMode == oldSelf.accessMode",
+                "accessMode cannot change: add another storage entry and move the data",
+                ".accessMode",
+            ),
         )
     )
-    name: DnsLabel = Field(description="Name of the volume, unique here; a part of its claim's name.")
+    name: DnsLabel = Field(
+        description="Name of the volume, unique here; a part of its claim's name.", json_schema_extra=_RESERVED
+    )
     size: Size = Field(description="Bytes to reserve, such as 10Gi. It can grow, never shrink.")
     mount_path: AbsolutePath = Field(description="Absolute path of the mount in the container.")
     storage_class_name: DnsName | None = Field(
@@ -114,7 +163,9 @@ class Workload(Model):
                 "self.kind != 'StatefulSet' || (has(self.storage) == has(oldSelf.storage) && "
                 "(!has(self.storage) || self.storage == oldSelf.storage))",
                 "storage of a StatefulSet cannot change after creation: make a new Application and move the data",
+                ".storage",
             ),
+            *(_known_port(probe) for probe in ("liveness", "readiness", "startup")),
         )
     )
     kind: Literal["Deployment", "StatefulSet"] = Field(
@@ -128,10 +179,10 @@ class Workload(Model):
         default=(), max_length=16, description="Credentials for the registry.", json_schema_extra=keyed_by("name")
     )
     command: tuple[Text, ...] = Field(
-        default=(), max_length=64, description="Program; the image's if unset.", json_schema_extra=_ATOMIC
+        default=(), max_length=64, description="Program; the image's if unset.", json_schema_extra=ATOMIC
     )
     args: tuple[Text, ...] = Field(
-        default=(), max_length=256, description="Its arguments; the image's if unset.", json_schema_extra=_ATOMIC
+        default=(), max_length=256, description="Its arguments; the image's if unset.", json_schema_extra=ATOMIC
     )
     ports: tuple[Port, ...] = Field(
         default=(),
@@ -152,7 +203,7 @@ class Workload(Model):
         default=(),
         max_length=32,
         description="Secrets and ConfigMaps whose keys become environment variables.",
-        json_schema_extra=_ATOMIC,
+        json_schema_extra=ATOMIC,
     )
     resources: Resources | None = Field(default=None, description="What the container asks for and may use.")
     probes: Probes | None = Field(default=None, description="How the kubelet finds out how the container is.")
@@ -170,16 +221,17 @@ class Workload(Model):
         max_length=16,
         description="Volumes for the application's own data: one for all pods of a Deployment, one for each pod of a "
         "StatefulSet.",
-        json_schema_extra=keyed_by("name"),
+        json_schema_extra=keyed_by("name") | rules(_unique_mounts("storage")),
     )
     volumes: tuple[Volume, ...] = Field(
-        default=(), max_length=32, description="Other things that are mounted.", json_schema_extra=keyed_by("name")
+        default=(),
+        max_length=16,
+        description="Other things that are mounted: Secrets, ConfigMaps, tokens and scratch space.",
+        json_schema_extra=keyed_by("name") | rules(_unique_mounts("volumes")),
     )
-    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
-        default={}, max_length=32, description="Labels that a node must carry."
-    )
+    node_selector: Labels = Field(default={}, description="Labels that a node must carry.")
     tolerations: tuple[Toleration, ...] = Field(
-        default=(), max_length=32, description="Taints that the pods put up with.", json_schema_extra=_ATOMIC
+        default=(), max_length=32, description="Taints that the pods put up with.", json_schema_extra=ATOMIC
     )
     termination_grace_period_seconds: Seconds | None = Field(
         default=None, description="Seconds between the request to stop and the kill; 30 if unset."
@@ -189,18 +241,27 @@ class Workload(Model):
 class Config(Model):
     """Configuration that the Application carries itself. A change rolls the pods."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "(has(self.files) ? self.files.map(k, bytes(self.files[k]).size()).sum() : 0) + "
+                "(has(self.env) ? self.env.map(k, bytes(self.env[k]).size()).sum() : 0) <= 900000",
+                "files and env together hold at most 900000 bytes: keep more than that in a volume",
+            ),
+        )
+    )
     files: dict[AbsolutePath, Annotated[str, Field(max_length=262144)]] = Field(
         default={},
         max_length=64,
-        description="Text files by absolute path in the container. Together at most 900 kB.",
+        description="Text files by absolute path in the container. Together with env at most 900 kB.",
         json_schema_extra=rules(
             (
-                "self.all(path, path.startsWith('/') && !path.endsWith('/'))",
-                "each key must be an absolute path of a file",
+                "self.all(a, !self.exists(b, b.startsWith(a + '/')))",
+                "a path cannot be a file and the folder of another file at once",
             ),
         ),
     )
-    env: dict[EnvName, Text] = Field(
+    env: dict[EnvName, Annotated[str, Field(max_length=16384)]] = Field(
         default={},
         max_length=256,
         description="Environment variables. One of the same name in workload.env goes before it.",
@@ -222,9 +283,33 @@ class Service(Model):
 class Ingress(Model):
     """A way in by HTTP from outside of the cluster."""
 
-    host: DnsName = Field(description="Host name that leads here.")
-    path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")] = Field(
-        default="/", description="Prefix of the paths that lead here.", json_schema_extra=DEFAULTED
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.className) || !has(self.annotations) || "
+                "!('kubernetes.io/ingress.class' in self.annotations)",
+                "state the class either in className or in the annotation kubernetes.io/ingress.class, not in both",
+                ".className",
+            ),
+        )
+    )
+    host: DnsName = Field(
+        description="Host name that leads here.",
+        json_schema_extra=rules(("!self.matches('^[0-9.]+$')", "must be a host name, not an address")),
+    )
+    path: Annotated[
+        str,
+        spelt(
+            r"^/(([^/.][^/]*|\.[^/.][^/]*)(/([^/.][^/]*|\.[^/.][^/]*))*/?)?$",
+            "must begin with '/', without '//' and parts that begin with '..' or are '.'",
+            min_length=1,
+            max_length=1024,
+        ),
+    ] = Field(
+        default="/",
+        description="Prefix of the paths that lead here.",
+        json_schema_extra=DEFAULTED
+        | rules(("!self.lowerAscii().contains('%2f')", "must not contain the code %2F of a slash")),
     )
     class_name: DnsName | None = Field(default=None, description="IngressClass; the cluster's default if unset.")
     tls_secret_name: DnsName | None = Field(default=None, description="Secret with the certificate; no TLS if unset.")
@@ -272,7 +357,7 @@ class ScalingRules(Model):
         default=None, description="Which of the policies counts; Disabled forbids the direction."
     )
     policies: tuple[ScalingPolicy, ...] = Field(
-        default=(), max_length=8, description="Limits on the speed.", json_schema_extra=_ATOMIC
+        default=(), max_length=8, description="Limits on the speed.", json_schema_extra=ATOMIC
     )
 
 
@@ -288,7 +373,11 @@ class Autoscaling(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            ("self.minReplicas <= self.maxReplicas", "minReplicas must not be greater than maxReplicas"),
+            (
+                "self.minReplicas <= self.maxReplicas",
+                "minReplicas must not be greater than maxReplicas",
+                ".minReplicas",
+            ),
         )
     )
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -306,7 +395,7 @@ class Scaling(Model):
 
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=1,
-        description="Number of pods, also set by kubectl scale; unused with autoscaling",
+        description="Number of pods, also set by kubectl scale; unused with autoscaling.",
         json_schema_extra=DEFAULTED,
     )
     autoscaling: Autoscaling | None = Field(default=None, description="Let the number of pods follow the load.")
@@ -322,40 +411,59 @@ class ApplicationSpec(Model):
                 "self.workload.ports.size() > 0 && !(has(self.network.service) && has(self.network.service.enabled) "
                 "&& !self.network.service.enabled))",
                 "network.ingress needs a port in workload.ports and a Service that is not disabled",
+                ".network.ingress",
             ),
             (
                 "!has(self.network) || !has(self.network.ingress) || !has(self.network.ingress.port) || "
                 "!has(self.workload.ports) || self.workload.ports.exists(p, p.name == self.network.ingress.port)",
                 "network.ingress.port must be the name of a port in workload.ports",
+                ".network.ingress.port",
             ),
             (
                 "!has(self.network) || !has(self.network.service) || !has(self.network.service.enabled) || "
                 "!self.network.service.enabled || (has(self.workload.ports) && self.workload.ports.size() > 0)",
                 "network.service.enabled needs a port in workload.ports",
+                ".network.service.enabled",
             ),
             (
                 "!has(self.scaling.autoscaling) || self.scaling.autoscaling.metrics.all(m, has(self.workload.resources)"
                 " && has(self.workload.resources.requests) && m.type in self.workload.resources.requests)",
                 "scaling.autoscaling needs a request in workload.resources.requests for each resource that it measures",
+                ".scaling.autoscaling.metrics",
             ),
             (
                 "self.workload.kind != 'Deployment' || !has(self.workload.storage) || "
                 "(self.scaling.replicas <= 1 && !has(self.scaling.autoscaling)) || "
                 "self.workload.storage.all(s, s.accessMode in ['ReadWriteMany', 'ReadOnlyMany'])",
                 "several replicas of a Deployment share each volume: use accessMode ReadWriteMany or kind StatefulSet",
+                ".workload.storage",
             ),
             (
                 "!has(self.workload.storage) || !has(self.workload.volumes) || self.workload.storage.all(s, "
                 "!self.workload.volumes.exists(v, v.name == s.name || v.mountPath == s.mountPath))",
                 "workload.storage and workload.volumes must differ in name and mountPath",
+                ".workload.volumes",
+            ),
+            (
+                "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
+                "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
+                "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",
+                "a path cannot be a file of config.files and the mountPath of a volume at once",
+                ".config.files",
             ),
         )
     )
     workload: Workload = Field(description="The pods: image, command, ports, resources, storage.")
-    config: Config | None = Field(default=None, description="Configuration that the Application carries itself.")
-    network: Network | None = Field(default=None, description="How the application is reached.")
+    config: Config | None = Field(
+        default=None, description="Configuration that the Application carries itself: files and variables."
+    )
+    network: Network | None = Field(
+        default=None, description="How the application is reached: Service, Ingress, NetworkPolicy."
+    )
     scaling: Scaling = Field(
-        default=Scaling(), description="How many pods.", json_schema_extra={"default": {"replicas": 1}} | DEFAULTED
+        default=Scaling(),
+        description="How many pods: a number, or bounds between which the number follows the load.",
+        json_schema_extra={"default": {"replicas": 1}} | DEFAULTED,
     )
     adopt: bool | None = Field(
         default=None,
@@ -420,7 +528,7 @@ class ApplicationStatus(Model):
         default=None, description="Label selector of the pods, for the scale subresource."
     )
     endpoints: tuple[EndpointStatus, ...] = Field(
-        default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=_ATOMIC
+        default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=ATOMIC
     )
 
 

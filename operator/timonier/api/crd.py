@@ -4,6 +4,7 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/cust
 """
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -169,13 +170,35 @@ def _node(schema: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any
         node["default"] = schema["default"]
     if schema.get("x-kubernetes-int-or-string"):
         node["anyOf"] = [{"type": "integer"}, {"type": "string"}]
+    if spelling := schema.get("x-timonier-spelling"):
+        _add_rule(node, _spelling(node.pop("pattern"), int_or_string="anyOf" in node), spelling)
     if "properties" in schema:
         node["properties"] = {name: _node(below, models) for name, below in schema["properties"].items()}
     elif isinstance(values := _values(schema), Mapping):
         node["additionalProperties"] = _node(values, models)
+        _add_key_rule(node, schema)
     if "items" in schema:
         node["items"] = _node(schema["items"], models)
     return node
+
+
+def _add_rule(node: dict[str, Any], rule: str, message: str) -> None:
+    node["x-kubernetes-validations"] = [*node.get("x-kubernetes-validations", ()), {"rule": rule, "message": message}]
+
+
+def _spelling(pattern: str, *, int_or_string: bool) -> str:
+    matches = f"self.matches({json.dumps(pattern)})"
+    return f"type(self) == int || {matches}" if int_or_string else matches
+
+
+def _add_key_rule(node: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """A structural schema says nothing about the keys of a map: JSON Schema's `propertyNames` becomes a CEL rule."""
+    names: Mapping[str, Any] = schema.get("propertyNames", {})
+    if not (spelling := names.get("x-timonier-spelling")):
+        return
+    pattern = next(iter(schema["patternProperties"]))
+    rule = f"self.all(key, key.size() <= {names['maxLength']} && key.matches({json.dumps(pattern)}))"
+    _add_rule(node, rule, f"each key {spelling}; at most {names['maxLength']} characters")
 
 
 def _values(schema: Mapping[str, Any]) -> Any:

@@ -3,11 +3,12 @@
 Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from timonier.api.fields import (
+    ATOMIC,
     DEFAULTED,
     AbsolutePath,
     DnsLabel,
@@ -15,16 +16,20 @@ from timonier.api.fields import (
     EnvName,
     FileMode,
     Key,
+    LabelValue,
     Model,
     Number,
     PortName,
     PortNumber,
     PortRef,
+    QualifiedName,
     Quantity,
+    RelativePath,
     Seconds,
     Text,
     Word,
     rules,
+    spelt,
 )
 
 __all__ = [
@@ -40,8 +45,6 @@ __all__ = [
     "Toleration",
     "Volume",
 ]
-
-_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
 
 class Port(Model):
@@ -67,16 +70,42 @@ class KeySelector(Model):
 class FieldSelector(Model):
     """One field of the pod itself."""
 
-    field_path: Word = Field(description="Path of the pod's field, such as metadata.name or status.podIP.")
-    api_version: Word | None = Field(default=None, description="Version of the pod schema of the path; v1 if unset.")
+    field_path: Annotated[
+        str,
+        spelt(
+            r"^(metadata\.(name|namespace|uid|(labels|annotations)\['[-_./a-zA-Z0-9]+'\])"
+            r"|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?))$",
+            "must be metadata.name, .namespace, .uid, .labels['key'] or .annotations['key'], spec.nodeName or "
+            ".serviceAccountName, status.hostIP, .hostIPs, .podIP or .podIPs",
+            min_length=1,
+            max_length=400,
+        ),
+    ] = Field(description="Path of the pod's field, such as metadata.name or status.podIP.")
 
 
 class ResourceSelector(Model):
     """One resource amount of the container itself."""
 
-    resource: Word = Field(description="Such as limits.memory or requests.cpu.")
-    container_name: DnsLabel | None = Field(default=None, description="Container to look at; this one if unset.")
-    divisor: Quantity | None = Field(default=None, description="Unit that the amount is expressed in.")
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.divisor) || self.divisor == '1' || self.resource.endsWith('.cpu') == (self.divisor == '1m')",
+                "1m is for cpu, and the units of bytes are for the other resources",
+                ".divisor",
+            ),
+        )
+    )
+    resource: Literal[
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.ephemeral-storage",
+    ] = Field(description="Such as limits.memory or requests.cpu.")
+    divisor: Literal["1", "1m", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"] | None = (
+        Field(default=None, description="Unit that the amount is expressed in, rounded up; 1 if unset.")
+    )
 
 
 class EnvSource(Model):
@@ -140,13 +169,56 @@ class PullSecret(Model):
     name: DnsName = Field(description="Name of the Secret, in the Application's namespace.")
 
 
+ResourceName = Annotated[
+    str,
+    spelt(
+        r"^(cpu|memory|ephemeral-storage|hugepages-[1-9][0-9]*[KMG]i|"
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?)$",
+        "must be cpu, memory, ephemeral-storage, hugepages-<size> or a device such as example.com/gpu",
+        min_length=1,
+        max_length=253,
+    ),
+]
+# In a map of int-or-string, CEL knows an amount's type only when it runs.
+_REQUESTED = "has(self.requests) && k in self.requests"
+_COMPARED = "quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k])))"
+
+
 class Resources(Model):
     """What the container asks for and may use."""
 
-    requests: dict[str, Quantity] = Field(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!has(self.limits) || self.limits.all(k, !({_REQUESTED}) || {_COMPARED} <= 0)",
+                "a request must not be greater than the limit of the same resource",
+                ".requests",
+            ),
+            (
+                "!has(self.requests) || self.requests.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                f"(has(self.limits) && k in self.limits && {_COMPARED} == 0))",
+                "hugepages and devices cannot be shared: state the same amount in requests and limits",
+                ".requests",
+            ),
+            (
+                "!has(self.limits) || self.limits.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                "quantity(string(self.limits[k])).isInteger())",
+                "hugepages and devices come in whole numbers",
+                ".limits",
+            ),
+            (
+                "!has(self.limits) || !self.limits.exists(k, k.startsWith('hugepages-')) || "
+                "'cpu' in self.limits || 'memory' in self.limits || "
+                "(has(self.requests) && ('cpu' in self.requests || 'memory' in self.requests))",
+                "hugepages need cpu or memory beside them",
+                ".limits",
+            ),
+        )
+    )
+    requests: dict[ResourceName, Quantity] = Field(
         default={}, max_length=16, description="Amounts that the scheduler reserves, by resource: cpu, memory, …"
     )
-    limits: dict[str, Quantity] = Field(
+    limits: dict[ResourceName, Quantity] = Field(
         default={}, max_length=16, description="Amounts that the container may not exceed, by resource."
     )
 
@@ -154,7 +226,9 @@ class Resources(Model):
 class HttpHeader(Model):
     """A header of a probe's request."""
 
-    name: Word = Field(description="Name of the header.")
+    name: Annotated[str, spelt(r"^[-A-Za-z0-9]+$", "must be letters, digits and '-'", min_length=1, max_length=253)] = (
+        Field(description="Name of the header.")
+    )
     value: Annotated[str, Field(max_length=4096)] = Field(description="Its value.")
 
 
@@ -173,7 +247,7 @@ class HttpGet(Model):
         default=(),
         max_length=16,
         description="Headers to send.",
-        json_schema_extra=_ATOMIC,
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -190,7 +264,7 @@ class Exec(Model):
         min_length=1,
         max_length=64,
         description="Program and arguments; no shell is involved.",
-        json_schema_extra=_ATOMIC,
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -256,25 +330,74 @@ class Probes(Model):
 class Seccomp(Model):
     """Which system calls are allowed."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.localhostProfile) == (self.type == 'Localhost')",
+                "state localhostProfile exactly when type is Localhost",
+                ".localhostProfile",
+            ),
+        )
+    )
     type: Literal["RuntimeDefault", "Localhost", "Unconfined"] = Field(description="Where the profile comes from.")
-    localhost_profile: Word | None = Field(default=None, description="Path of the profile on the node, for Localhost.")
+    localhost_profile: RelativePath | None = Field(
+        default=None, description="Path of the profile on the node, for Localhost."
+    )
+
+
+Capability = Annotated[
+    str,
+    spelt(
+        r"^[A-Z]+(_[A-Z0-9]+)*$",
+        "must be the name of a capability in capitals, such as NET_BIND_SERVICE",
+        max_length=64,
+    ),
+]
 
 
 class Capabilities(Model):
     """Linux capabilities, without the CAP_ prefix."""
 
-    add: tuple[Word, ...] = Field(default=(), max_length=64, description="To grant.", json_schema_extra=_ATOMIC)
-    drop: tuple[Word, ...] = Field(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.add) ? self.add : [], has(self.drop) ? self.drop : []]"
+                ".all(l, !l.exists(c, c.startsWith('CAP_')))",
+                "leave out the prefix CAP_",
+            ),
+        )
+    )
+    add: tuple[Capability, ...] = Field(default=(), max_length=64, description="To grant.", json_schema_extra=ATOMIC)
+    drop: tuple[Capability, ...] = Field(
         default=(),
         max_length=64,
         description="To take away; ALL if unset.",
-        json_schema_extra=_ATOMIC,
+        json_schema_extra=ATOMIC,
     )
+
+
+_ROOT = (
+    "!(has(self.runAsNonRoot) && self.runAsNonRoot && has(self.runAsUser) && self.runAsUser == 0)",
+    "user 0 is root, which runAsNonRoot refuses",
+    ".runAsUser",
+)
 
 
 class ContainerSecurity(Model):
     """What the container's processes may do."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            _ROOT,
+            (
+                "!has(self.allowPrivilegeEscalation) || self.allowPrivilegeEscalation || !("
+                "(has(self.privileged) && self.privileged) || (has(self.capabilities) && has(self.capabilities.add) && "
+                "'SYS_ADMIN' in self.capabilities.add))",
+                "a privileged container, or one with the capability SYS_ADMIN, can gain rights: leave this unset",
+                ".allowPrivilegeEscalation",
+            ),
+        )
+    )
     run_as_user: Number | None = Field(default=None, description="User id of the processes; the image's if unset.")
     run_as_group: Number | None = Field(default=None, description="Group id of the processes; the image's if unset.")
     run_as_non_root: bool | None = Field(default=None, description="Refuse to start as root.")
@@ -293,6 +416,7 @@ class ContainerSecurity(Model):
 class PodSecurity(Model):
     """What every process of the pod may do."""
 
+    model_config = ConfigDict(json_schema_extra=rules(_ROOT))
     run_as_user: Number | None = Field(default=None, description="User id of the processes; the image's if unset.")
     run_as_group: Number | None = Field(default=None, description="Group id of the processes; the image's if unset.")
     run_as_non_root: bool | None = Field(default=None, description="Refuse to start as root; true if unset.")
@@ -304,7 +428,7 @@ class PodSecurity(Model):
         default=(),
         max_length=32,
         description="Further groups of the processes.",
-        json_schema_extra=_ATOMIC,
+        json_schema_extra=ATOMIC,
     )
     seccomp_profile: Seccomp | None = Field(
         default=None, description="System calls that are allowed; RuntimeDefault if unset."
@@ -314,11 +438,32 @@ class PodSecurity(Model):
 class Toleration(Model):
     """A taint of nodes that the pods put up with."""
 
-    key: Word | None = Field(default=None, description="Key of the taint; every taint if unset, with operator Exists.")
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+                "without a key, operator must be Exists, which means every taint",
+                ".operator",
+            ),
+            (
+                "!has(self.value) || self.value == '' || !has(self.operator) || self.operator == 'Equal'",
+                "operator Exists takes no value",
+                ".value",
+            ),
+            (
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "tolerationSeconds needs effect NoExecute",
+                ".tolerationSeconds",
+            ),
+        )
+    )
+    key: QualifiedName | None = Field(
+        default=None, description="Key of the taint; every taint if unset, with operator Exists."
+    )
     operator: Literal["Exists", "Equal"] | None = Field(
         default=None, description="How the value is compared; Equal if unset."
     )
-    value: Word | None = Field(default=None, description="Value of the taint.")
+    value: LabelValue | None = Field(default=None, description="Value of the taint.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="Effect of the taint; every effect if unset."
     )
@@ -331,7 +476,7 @@ class KeyPath(Model):
     """Where one key goes."""
 
     key: Key = Field(description="Key of the object.")
-    path: Word = Field(description="File name, relative to the mount.")
+    path: RelativePath = Field(description="Path of the file, relative to the mount.")
     mode: FileMode | None = Field(default=None, description="Permission bits, in decimal: 256 is octal 0400.")
 
 
@@ -339,7 +484,7 @@ class SecretVolume(Model):
     """The keys of a Secret as files."""
 
     secret_name: DnsName = Field(description="Name of the Secret, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=ATOMIC)
     optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
     default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
@@ -348,7 +493,7 @@ class ConfigMapVolume(Model):
     """The keys of a ConfigMap as files."""
 
     name: DnsName = Field(description="Name of the ConfigMap, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=ATOMIC)
     optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
     default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
@@ -366,14 +511,14 @@ class ProjectedObject(Model):
     """A Secret or ConfigMap as a part of a projected volume."""
 
     name: DnsName = Field(description="Name of the object, in the Application's namespace.")
-    items: tuple[KeyPath, ...] = Field(default=(), max_length=64, description="Only these.", json_schema_extra=_ATOMIC)
+    items: tuple[KeyPath, ...] = Field(default=(), max_length=16, description="Only these.", json_schema_extra=ATOMIC)
     optional: bool | None = Field(default=None, description="Whether the pod may start when it is missing.")
 
 
 class TokenProjection(Model):
     """A token of the pod's service account, renewed in place."""
 
-    path: Word = Field(description="File name, relative to the mount.")
+    path: RelativePath = Field(description="Path of the file, relative to the mount.")
     audience: Word | None = Field(default=None, description="For whom the token is; the API server if unset.")
     expiration_seconds: Annotated[int, Field(ge=600, le=4294967296)] | None = Field(
         default=None, description="Life of the token; 3600 if unset."
@@ -402,7 +547,7 @@ class Projected(Model):
     """Several sources in one directory."""
 
     sources: tuple[Projection, ...] = Field(
-        min_length=1, max_length=16, description="What is put together.", json_schema_extra=_ATOMIC
+        min_length=1, max_length=8, description="What is put together.", json_schema_extra=ATOMIC
     )
     default_mode: FileMode | None = Field(default=None, description="Permission bits of the files, in decimal.")
 
@@ -419,9 +564,14 @@ class Volume(Model):
             )
         )
     )
-    name: DnsLabel = Field(description="Name of the volume, unique here.")
+    name: DnsLabel = Field(
+        description="Name of the volume, unique here.",
+        json_schema_extra=rules(
+            ("self != 'timonier-config'", "timonier-config is the operator's own: choose another name")
+        ),
+    )
     mount_path: AbsolutePath = Field(description="Absolute path of the mount in the container.")
-    sub_path: Word | None = Field(default=None, description="Mount only this path of the volume.")
+    sub_path: RelativePath | None = Field(default=None, description="Mount only this path of the volume.")
     read_only: bool | None = Field(default=None, description="Forbid writing to it.")
     secret: SecretVolume | None = Field(default=None, description="The keys of a Secret as files.")
     config_map: ConfigMapVolume | None = Field(default=None, description="The keys of a ConfigMap as files.")
