@@ -83,6 +83,7 @@ APPLICATION: Final = Kind(
             "rule": "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
             "message": "metadata.name must be at most 52 characters of a-z, 0-9 and '-', beginning with a letter: "
             "Services and pods are named after it",
+            "fieldPath": ".metadata.name",
         },
     ),
 )
@@ -135,7 +136,8 @@ def _schema(kind: Kind) -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema that this object is written in."},
             "kind": {"type": "string", "description": f"Always {kind.resource.kind}."},
-            "metadata": {"type": "object"},
+            # Declared, so that a rule can point to it.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
             "spec": structural(kind.spec) | {"description": "What is wanted."},
             "status": structural(kind.status) | {"description": "What the operator observes."},
         },

@@ -110,7 +110,7 @@ Quantity = Annotated[
             "pattern": quantity.PATTERN,
             "maxLength": 32,
             "minimum": 0,
-            "x-timonier-spelling": "must be a number that is not negative with a unit, such as 500m, 2, 512Mi or 10Gi",
+            "x-timonier-spelling": "must be a number with a unit, such as 500m, 2, 512Mi or 10Gi, and not negative",
         }
     ),
 ]
