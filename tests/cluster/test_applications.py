@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.applications import PORTS, application
-from harness.kube import CRDS, NAMESPACES, Kube, Manifest, RefusedError
+from harness.kube import CRDS, NAMESPACES, PODS, Kube, Manifest, RefusedError
 from harness.operator_process import OperatorProcess
 from timonier.api.resources import (
     APPLICATIONS,
@@ -274,6 +274,10 @@ def test_a_foreign_workload_is_not_touched_without_being_asked(
     assert after["metadata"].get("ownerReferences") is None
 
 
+def pod_uids(kube: Kube, namespace: str) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in kube.list(PODS, namespace)}
+
+
 def test_adoption_restarts_nothing(kube: Kube, operator: OperatorProcess, namespace: str) -> None:
     kube.apply(foreign(namespace), manager="somebody")
 
@@ -283,13 +287,14 @@ def test_adoption_restarts_nothing(kube: Kube, operator: OperatorProcess, namesp
 
     before = kube.wait("the foreign deployment is ready", settled)
     assert before is not None
+    pods = pod_uids(kube, namespace)
     kube.apply(application(namespace, workload=PORTS, adopt=True, scaling={"replicas": 2}))
     kube.wait_condition(namespace, "web", "Ready")
     after = kube.get(DEPLOYMENTS, namespace, "web")
     assert after is not None
     assert is_of(after, "web")
     assert template(after) == template(before)
-    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert pod_uids(kube, namespace) == pods
     service = kube.get(SERVICES, namespace, "web")
     assert service is not None
     assert service["spec"]["selector"] == {"legacy": "web"}

@@ -13,7 +13,10 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that the API server answered. `at` is its RFC 3339 time stamp, which sorts as text."""
+    """One request that the API server answered. `at` is its RFC 3339 time stamp, which sorts as text.
+
+    `terminating` is True for a refusal because the namespace is going away.
+    """
 
     at: str
     user: str
@@ -26,6 +29,7 @@ class Call:
     status: int
     agent: str
     source: str
+    terminating: bool = False
 
     @property
     def is_write(self) -> bool:
@@ -79,4 +83,5 @@ def _call(event: dict[str, Any]) -> Call:
         status=event.get("responseStatus", {}).get("code", 0),
         agent=event.get("userAgent", ""),
         source=",".join(event.get("sourceIPs", ())),
+        terminating="is being terminated" in event.get("responseStatus", {}).get("message", ""),
     )

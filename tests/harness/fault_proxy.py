@@ -6,6 +6,7 @@ operator needs no switch for tests, and dies or suffers exactly between two of i
 
 import asyncio
 import base64
+import contextlib
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ class FaultProxy:
     refuse: Callable[[str, str], int | None] = lambda _method, _path: None
     writes: list[Write] = field(default_factory=list)
 
-    async def forward(self, session: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
+    async def forward(self, session: aiohttp.ClientSession, request: web.BaseRequest) -> web.StreamResponse:
         """Pass one request on, and its answer back, piece by piece (watches never end)."""
         status = self.refuse(request.method, request.path)
         if status is not None:
@@ -73,7 +74,7 @@ class FaultProxy:
             self.on_write(write, Moment.BEFORE)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         headers["Authorization"] = f"Bearer {self.token}"
-        data = await request.read()
+        data = await request.read() or None
         async with session.request(
             request.method, self.upstream + request.path_qs, headers=headers, data=data, ssl=self.context
         ) as answer:
@@ -84,10 +85,12 @@ class FaultProxy:
                 status=answer.status,
                 headers={name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP},
             )
-            await response.prepare(request)
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-            await response.write_eof()
+            # The operator may be dead by now: this is what the proxy is for.
+            with contextlib.suppress(aiohttp.ClientConnectionResetError):
+                await response.prepare(request)
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+                await response.write_eof()
             return response
 
     def kubeconfig(self, target: Path) -> Path:
@@ -119,9 +122,11 @@ def proxied(kubeconfig: Path) -> Iterator[FaultProxy]:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=True) as session:
-            application = web.Application(client_max_size=2**24)
-            application.router.add_route("*", "/{path:.*}", lambda request: proxy.forward(session, request))
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+
+            async def handle(request: web.BaseRequest) -> web.StreamResponse:
+                return await proxy.forward(session, request)
+
+            runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.5)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", port).start()
             started.set()

@@ -13,7 +13,7 @@ from harness.audit import AuditLog
 from harness.kube import CRDS, Kube, Manifest
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 
-__all__ = ["Installation", "audit", "installation", "kube", "operator", "operator_factory"]
+__all__ = ["Installation", "audit", "installation", "kube", "newest_bundle", "operator", "operator_factory"]
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATOR_NAMESPACE = "timonier-system"
@@ -48,10 +48,14 @@ class Installation:
             self.shared = None
 
 
+def newest_bundle() -> Path:
+    """The folder of the bundle with the highest version."""
+    return max((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(part) for part in path.name.split(".")])
+
+
 def install(kube: Kube) -> None:
     """Install the newest bundle with `balise render`, as a cluster administrator without OLM does."""
-    bundles = sorted((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(n) for n in path.name.split(".")])
-    command = [REPOSITORY / ".venv/bin/balise", "render", str(bundles[-1]), "--namespace", OPERATOR_NAMESPACE]
+    command = [REPOSITORY / ".venv/bin/balise", "render", str(newest_bundle()), "--namespace", OPERATOR_NAMESPACE]
     manifests = subprocess.run(command, capture_output=True, check=True).stdout
     kube.apply(*yaml.safe_load_all(manifests), manager="administrator")
     kube.wait("the definitions are established", lambda: all(map(established, kube.list(CRDS))))
