@@ -2,14 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 
+from harness.application_specs import specs
 from harness.kube import Kube, Manifest, RefusedError
+from timonier.api.application import Application
 from timonier.api.crd import crds
 from timonier.api.resources import APPLICATIONS
+from timonier.applications.children import MANAGER
+from timonier.applications.plan import Observed, plan
+from timonier.engine.difference import differs
 
 pytestmark = pytest.mark.cluster
 
@@ -28,7 +36,7 @@ class Malformed:
 
 
 def malformed(path: Path) -> Malformed:
-    """Read a fixture, whose head says why it is wrong: `# field:` and `# says:` in its head, then one or more documents, the last of them refused."""
+    """Read a fixture: its head says which field and which message, its last document is the one to refuse."""
     text = path.read_text()
     facts = dict(re.findall(r"^# (field|says): (.+)$", text, flags=re.MULTILINE))
     *before, refused = yaml.safe_load_all(text)
@@ -85,3 +93,31 @@ def test_every_field_of_the_fixtures_is_told_apart() -> None:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_api_server_accepts_the_samples(kube: Kube, definitions: None, namespace: str, path: Path) -> None:
     submit(kube, namespace, yaml.safe_load(path.read_text()), update=False)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(spec=specs())
+def test_whatever_is_accepted_has_children_that_are_accepted_and_stored_as_they_were_applied(
+    kube: Kube, definitions: None, namespace: str, spec: dict[str, Any]
+) -> None:
+    """Nothing is refused later than at the Application; and a second apply of any child would write nothing."""
+    manifest = {
+        "apiVersion": APPLICATIONS.api_version,
+        "kind": APPLICATIONS.kind,
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": spec,
+    }
+    stored = kube.request("POST", APPLICATIONS.url(namespace), manifest, fieldValidation="Strict", dryRun="All")
+    for step in plan(Application.model_validate(stored), Observed(), datetime.now(UTC)).apply:
+        if step.manager != MANAGER:
+            continue  # takes a field over from an object that a dry run does not leave
+        path = step.resource.url(namespace, step.manifest["metadata"]["name"])
+        query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All", "fieldValidation": "Strict"}
+        child = kube.request("PATCH", path, step.manifest, "application/apply-patch+yaml", **query)
+        assert not differs(step.manifest, child, MANAGER), f"{step.resource}: {step.manifest}\n{child}"
