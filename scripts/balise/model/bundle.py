@@ -1,0 +1,411 @@
+"""A bundle directory, loaded by the rules of the reference loader (operator-framework/api, pkg/manifests).
+
+Every file outside dot folders is looked at; the first YAML document of one of them must be a ClusterServiceVersion, and
+the files of its folder, first document each, are the bundle's objects. Where the reference would refuse the directory,
+:func:`load_bundle` raises :class:`BundleLoadError`, with every reason it found.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
+from balise.model.documents import (
+    Document,
+    FieldPath,
+    Position,
+    file_bytes,
+    first_document,
+    render_path,
+    split_documents,
+)
+from balise.model.errors import InputError
+from balise.model.go_types import MismatchError, decode
+from balise.model.yaml_text import Json, Mark, SyntaxProblem, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "Bundle",
+    "BundleAnnotations",
+    "BundleLoadError",
+    "CustomResourceDefinition",
+    "LoadProblem",
+    "ManifestObject",
+    "load_bundle",
+    "walk_files",
+]
+
+LoadKind = Literal["csv-missing", "csv-twice", "syntax", "type", "no-object", "layout", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProblem:
+    """One reason why a directory is not a bundle."""
+
+    kind: LoadKind
+    message: str
+    position: Position
+    source: Document | None = None
+    """A document that holds the place's text, for an excerpt."""
+
+
+class BundleLoadError(Exception):
+    """The reference loader refuses the directory."""
+
+    def __init__(self, path: str, problems: tuple[LoadProblem, ...]) -> None:
+        super().__init__(path, problems)
+        self.path = path
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(f"{problem.position.file}: {problem.message}" for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class ManifestObject:
+    """The first document of a file of the bundle. ``data`` is empty for a file whose first document is."""
+
+    document: Document
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The object as JSON values."""
+        return self.document.data or {}
+
+    @property
+    def kind(self) -> str:
+        """Its kind; empty where there is none."""
+        return _text(self.data.get("kind"))
+
+    @property
+    def api_version(self) -> str:
+        """Its apiVersion; empty where there is none."""
+        return _text(self.data.get("apiVersion"))
+
+    @property
+    def name(self) -> str:
+        """``metadata.name``; empty where there is none."""
+        metadata = self.data.get("metadata")
+        return _text(metadata.get("name")) if isinstance(metadata, dict) else ""
+
+    @property
+    def gvk(self) -> GVK:
+        """Group, version and kind; empty ones where the apiVersion has more than one slash."""
+        group_version = api_group_version(self.api_version)
+        return GVK(*group_version, self.kind) if group_version else GVK("", "", "")
+
+
+@dataclass(frozen=True)
+class CustomResourceDefinition:
+    """A CRD, decoded into the type of its apiVersion (``v1`` or ``v1beta1``)."""
+
+    document: Document
+    api: Literal["v1", "v1beta1"]
+    fields: Mapping[str, Any]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """``metadata``, decoded."""
+        return self.fields.get("metadata") or {}
+
+    @property
+    def name(self) -> str:
+        """``metadata.name``; empty where there is none."""
+        return str(self.metadata.get("name", ""))
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """``spec``, decoded."""
+        return self.fields.get("spec") or {}
+
+    @cached_property
+    def gvks(self) -> tuple[GVK, ...]:
+        """What the CRD defines, one for each version."""
+        spec = self.spec
+        group, kind = spec.get("group", ""), (spec.get("names") or {}).get("kind", "")
+        versions = [version.get("name", "") for version in spec.get("versions") or ()]
+        if not versions and self.api == "v1beta1":
+            versions = [spec.get("version", "")]
+        return tuple(GVK(group, version, kind) for version in versions)
+
+
+@dataclass(frozen=True)
+class BundleAnnotations:
+    """The file named annotations*: which package and channels the bundle is for. Empty where there is none."""
+
+    document: Document | None = None
+    package: str = ""
+    channels: tuple[str, ...] = ("",)
+    """Cut at commas and not trimmed, as the reference keeps them."""
+    default_channel: str = ""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle."""
+
+    path: str
+    name: str
+    csv: ClusterServiceVersion
+    objects: tuple[ManifestObject, ...]
+    crds: tuple[CustomResourceDefinition, ...]
+    """v1 first, then v1beta1; in each the order of the file names."""
+    annotations: BundleAnnotations
+    size: int
+    """Bytes of all files."""
+    compressed_size: int
+    """Bytes of each file as gzip in base64, summed. An upper bound where that is far below every limit."""
+    files: Mapping[str, bytes] = field(default_factory=dict, compare=False)
+    """Every file's content, by its path below the bundle's."""
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
+    """Paths of the files below *root*, in the order of names, folders not followed through links; and whether the path
+    goes through a dot name, which the loader skips. Paths are relative, with slashes."""
+
+    def visit(folder: str, prefix: str, hidden: bool) -> Iterator[tuple[str, bool]]:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        for entry in found:
+            dotted = hidden or entry.name.startswith(".")
+            if entry.is_dir(follow_symlinks=False):
+                yield from visit(entry.path, f"{prefix}{entry.name}/", dotted)
+            else:
+                yield prefix + entry.name, dotted
+
+    yield from visit(str(root), "", hidden=False)
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """The bundle in directory *path*. Raises :class:`BundleLoadError`, or :class:`InputError` where *path* is none."""
+    root = Path(path)
+    try:
+        listed = list(walk_files(root))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
+    return _Loader(root, listed).load()
+
+
+class _Loader:
+    def __init__(self, root: Path, listed: list[tuple[str, bool]]) -> None:
+        self.root = root
+        self.listed = listed
+        self.problems: list[LoadProblem] = []
+        self.contents: dict[str, bytes] = {}
+        self.annotations = BundleAnnotations()
+
+    def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
+        place = Position(str(self.root / file), mark.line + 1, mark.column + 1)
+        source = Document(place.file, self.contents[file], None) if file in self.contents else None
+        self.problems.append(LoadProblem(kind, message, place, source))
+
+    def load(self) -> Bundle:
+        for file, _ in self.listed:
+            try:
+                self.contents[file] = file_bytes(self.root / file)
+            except InputError as error:
+                self.problem("unreadable", error.message, file)
+        csv_files = []
+        for file, hidden in self.listed:
+            if hidden or file not in self.contents:
+                continue
+            if file.rpartition("/")[2].startswith("annotations"):
+                self._read_annotations(file)
+            if b"ClusterServiceVersion" in self.contents[file] and self._first_kind(file) == "ClusterServiceVersion":
+                csv_files.append(file)
+        if not csv_files:
+            self.problem("csv-missing", "no file's first document is a ClusterServiceVersion", "")
+        bundle = None
+        for folder in dict.fromkeys(file.rpartition("/")[0] for file in csv_files):
+            bundle = self._load_folder(folder)
+        if self.problems or bundle is None:
+            raise BundleLoadError(str(self.root), tuple(self.problems))
+        return bundle
+
+    def _first_kind(self, file: str) -> str:
+        """The kind of a file's first object, read as JSON or YAML; problems are of no interest here."""
+        data = self.contents[file]
+        try:
+            document = first_document(file, data)
+        except SyntaxProblem:
+            if not data[:30].lstrip().startswith(b"{"):
+                return ""
+            try:
+                value, _ = json.JSONDecoder().raw_decode(data.decode("utf-8", "replace").lstrip())
+            except (ValueError, RecursionError):
+                return ""
+            return _text(value.get("kind")) if isinstance(value, dict) else ""
+        return _text(document.data.get("kind")) if document and isinstance(document.data, dict) else ""
+
+    def _read_annotations(self, file: str) -> None:
+        data = self.contents[file]
+        try:
+            document = Document(str(self.root / file), data, load(data))
+            fields = decode(document.data, "AnnotationsFile", yaml=True) or {}
+        except SyntaxProblem as problem:
+            self.problem("syntax", problem.message, file, problem.mark)
+            return
+        except MismatchError as error:
+            self._mismatch(file, document, error)
+            return
+        prefix = "operators.operatorframework.io.bundle."
+        found = fields.get("annotations") or {}
+        self.annotations = BundleAnnotations(
+            document,
+            found.get(prefix + "package.v1", ""),
+            tuple(found.get(prefix + "channels.v1", "").split(",")),
+            found.get(prefix + "channel.default.v1", ""),
+        )
+
+    def _mismatch(self, file: str, document: Document, error: MismatchError) -> None:
+        place = document.locate(error.path)
+        where = render_path(error.path)
+        message = f"{where}: {error}" if where else str(error)
+        self.problem("type", message, file, Mark(place.line - 1, place.column - 1))
+
+    def _load_folder(self, folder: str) -> Bundle | None:
+        csv: ClusterServiceVersion | None = None
+        csv_name = ""
+        objects: list[ManifestObject] = []
+        crds: dict[str, list[CustomResourceDefinition]] = {"v1": [], "v1beta1": []}
+        for file in self._folder_files(folder):
+            manifest = self._read_object(file)
+            if manifest is None:
+                continue
+            objects.append(manifest)
+            if manifest.kind == "ClusterServiceVersion":
+                if csv_name:
+                    self.problem("csv-twice", f"a second ClusterServiceVersion beside {csv_name}", file)
+                    return None
+                csv_name = file
+                if (fields := self._decode(file, manifest, "ClusterServiceVersion")) is not None:
+                    csv = ClusterServiceVersion(manifest.document, fields)
+            elif manifest.kind == "CustomResourceDefinition":
+                self._add_crd(file, manifest, crds)
+        if csv is None:
+            return None
+        size, compressed = self._sizes()
+        metadata_name = next(each.name for each in objects if each.document is csv.document)
+        crds_in_order = tuple(crds["v1"] + crds["v1beta1"])
+        return Bundle(
+            str(self.root),
+            metadata_name,
+            csv,
+            tuple(objects),
+            crds_in_order,
+            self.annotations,
+            size,
+            compressed,
+            self.contents,
+        )
+
+    def _folder_files(self, folder: str) -> Iterator[str]:
+        """The files directly in the folder of the CSV; anything else there is a problem."""
+        prefix = f"{folder}/" if folder else ""
+        folders_seen = set()
+        for file, _ in self.listed:
+            if not file.startswith(prefix):
+                continue
+            name, slash, _ = file[len(prefix) :].partition("/")
+            if slash:
+                if name not in folders_seen:
+                    self.problem("layout", f"the folder {name} stands among the manifests", prefix + name)
+                folders_seen.add(name)
+            elif name.startswith("."):
+                self.problem("layout", "a hidden file stands among the manifests", file)
+            elif file in self.contents:
+                yield file
+        # An empty folder holds no file that would show it.
+        for entry in sorted(os.scandir(self.root / folder), key=lambda each: each.name):
+            if entry.is_dir(follow_symlinks=False) and entry.name not in folders_seen:
+                self.problem("layout", f"the folder {entry.name} stands among the manifests", prefix + entry.name)
+
+    def _read_object(self, file: str) -> ManifestObject | None:
+        try:
+            document = first_document(str(self.root / file), self.contents[file])
+        except SyntaxProblem as problem:
+            self.problem("syntax", problem.message, file, problem.mark)
+            return None
+        if document is None:
+            self.problem("no-object", "the file is empty", file)
+        elif document.data is not None and not isinstance(document.data, dict):
+            self.problem("no-object", "the file holds no Kubernetes object, which is a mapping with a kind", file)
+        elif document.data is not None and not _text(document.data.get("kind")):
+            self.problem("no-object", "the object has no kind", file, Mark(document.line, 0))
+        else:
+            return ManifestObject(document)
+        return None
+
+    def _add_crd(self, file: str, manifest: ManifestObject, crds: dict[str, list[CustomResourceDefinition]]) -> None:
+        api = {"apiextensions.k8s.io/v1": "v1", "apiextensions.k8s.io/v1beta1": "v1beta1"}.get(manifest.api_version)
+        if api is None:
+            self.problem("type", f"{manifest.api_version!r} is no apiVersion of a CustomResourceDefinition", file)
+            return
+        type_name = "apiextensions.CustomResourceDefinition" if api == "v1" else "CustomResourceDefinition.v1beta1"
+        fields = self._decode(file, manifest, type_name)
+        if fields is not None:
+            crds[api].append(CustomResourceDefinition(manifest.document, "v1" if api == "v1" else "v1beta1", fields))
+
+    def _decode(self, file: str, manifest: ManifestObject, type_name: str) -> Mapping[str, Any] | None:
+        try:
+            value = _second_reading(self.contents[file], manifest.document)
+            return decode(value, type_name, yaml=True) or {}
+        except SyntaxProblem as problem:
+            text = "further documents make the reference loader misread the file: keep one document in a file"
+            self.problem("syntax", f"{text} ({problem.message})", file)
+        except MismatchError as error:
+            self._mismatch(file, manifest.document, error)
+        return None
+
+    def _sizes(self) -> tuple[int, int]:
+        size = sum(map(len, self.contents.values()))
+        # gzip never makes a file more than some bytes larger: below this no limit is near, and the sum is not needed.
+        bound = size * 4 // 3 + 64 * len(self.contents)
+        if bound < 0.85 * 2**20:
+            return size, bound
+        return size, sum(_gzip_base64_length(data) for data in self.contents.values())
+
+
+def _gzip_base64_length(data: bytes) -> int:
+    packer = zlib.compressobj(wbits=31)
+    return len(base64.b64encode(packer.compress(data) + packer.flush()))
+
+
+def _second_reading(data: bytes, first: Document) -> Json:
+    """What the reference decodes into the typed object.
+
+    It reads the first document, seeks the file to its start and reads a document again, but through the same buffer: of
+    a file with several documents that is what the buffer (4,096 bytes) still held, followed by the file.
+    """
+    chunk = next(split_documents(data))
+    if chunk.end >= len(data):
+        return first.data
+    position = filled = 0
+    while position < chunk.end:
+        newline = data.find(b"\n", position, filled)
+        if newline >= 0:
+            position = newline + 1
+        elif filled - position >= 4096 or filled >= len(data):
+            position = filled
+        else:
+            filled = min(len(data), filled + 4096 - (filled - position))
+    again = next(split_documents(data[position:filled] + data))
+    return load(again.text)
+
+
+def field_path(*steps: str | int) -> FieldPath:
+    """A path, spelled without a tuple's parentheses."""
+    return steps

@@ -1,0 +1,229 @@
+"""Files and the documents in them: JSON values that remember where each came from.
+
+Positions are not kept while loading: most documents have no finding. :meth:`Document.locate` parses the document again,
+once, the first time that a place in it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from balise.model.errors import InputError
+from balise.model.yaml_text import Json, Mark, SyntaxProblem, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "Document",
+    "FieldPath",
+    "Position",
+    "Span",
+    "file_bytes",
+    "first_document",
+    "render_path",
+    "split_documents",
+]
+
+FieldPath = tuple[str | int, ...]
+"""Keys and indexes from the root of a document to a value: ``("spec", "icon", 0, "mediatype")``."""
+
+MAX_FILE_BYTES = 256 * 2**20
+"""A file larger than this is refused: a bundle's limit is 1 MiB, the largest catalogs known are some 100 MB."""
+
+
+class Position(NamedTuple):
+    """A place in a file. Line and column count from 1; a column counts characters."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Span(NamedTuple):
+    """Where a value stands in a file: its first character, and where its first line of text ends."""
+
+    start: Position
+    end_column: int
+
+
+class SeparatorProblem(SyntaxProblem):
+    """A line that starts with ``---`` and goes on with something else than a comment."""
+
+
+def file_bytes(path: Path) -> bytes:
+    """The content of *path*; raises :class:`InputError` for what cannot be read or is too large."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InputError(
+                f"the file has {size} bytes, more than the {MAX_FILE_BYTES} that are read",
+                place=str(path),
+                way_out="split it, or check that it belongs here",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
+
+
+_SEPARATOR_LINE = re.compile(rb"^---([^\n]*)(?:\n|\Z)", re.MULTILINE)
+
+
+class Chunk(NamedTuple):
+    """One document's text, the line (from 0) of the file it starts at, and where the text after it starts."""
+
+    text: bytes
+    line: int
+    end: int
+
+
+def split_documents(data: bytes) -> Iterator[Chunk]:
+    """The documents of *data*, as Kubernetes' YAML reader cuts them: at each line that starts with ``---``.
+
+    Such a line before any other text belongs to the document. A document of comments alone counts as one.
+    Raises :class:`SeparatorProblem` where a separator line has more than a comment on it.
+    """
+    start, line = 0, 0
+    for found in _SEPARATOR_LINE.finditer(data):
+        rest = found[1].strip()
+        if rest and not rest.startswith(b"#"):
+            where = Mark(data.count(b"\n", 0, found.start()), 3)
+            found_text = rest[:20].decode("utf-8", "replace")
+            raise SeparatorProblem(
+                f"a line that starts with --- may only go on with a comment, not {found_text!r}", where
+            )
+        if found.start() == start:
+            continue  # nothing before it yet: kept as part of the document
+        yield Chunk(data[start : found.start()], line, found.end())
+        line += data.count(b"\n", start, found.end())
+        start = found.end()
+    if start < len(data):
+        yield Chunk(data[start:], line, len(data))
+
+
+class Document:
+    """One YAML or JSON document of a file: ``data`` as JSON values, and the places of its values on request."""
+
+    __slots__ = ("_root", "data", "file", "line", "text")
+
+    def __init__(self, file: str, text: bytes, data: Json, line: int = 0) -> None:
+        self.file = file
+        self.text = text
+        self.data = data
+        self.line = line
+        self._root: Any = False
+
+    def __reduce__(self) -> tuple[type[Document], tuple[str, bytes, Json, int]]:
+        return Document, (self.file, self.text, self.data, self.line)
+
+    def locate(self, path: FieldPath = ()) -> Position:
+        """Where the value at *path* starts; for what is absent, where its nearest present parent does."""
+        return self.span(path).start
+
+    def span(self, path: FieldPath = ()) -> Span:
+        """Like :meth:`locate`, with the end of the value's first line."""
+        if self._root is False:
+            self._root = _compose(self.text)
+        if self._root is None:
+            return Span(Position(self.file, self.line + 1, 1), 2)
+        node, key = self._root, None
+        for step in path:
+            child, child_key = _child(node, step)
+            if child is None:
+                break
+            node, key = child, child_key
+        else:
+            if path and node.start_mark.line == node.end_mark.line:
+                key = None  # a value on one line is shown itself; a larger one by its key
+        shown = key or node
+        start, end = shown.start_mark, shown.end_mark
+        place = Position(self.file, self.line + start.line + 1, start.column + 1)
+        return Span(place, end.column + 1 if end.line == start.line else start.column + 2)
+
+    def source_line(self, line: int) -> str:
+        """The text of line *line* (from 1, of the file), without its end."""
+        lines = self.text.split(b"\n")
+        index = line - 1 - self.line
+        return lines[index].decode("utf-8", "replace").rstrip("\r") if 0 <= index < len(lines) else ""
+
+
+def _compose(text: bytes) -> Any:
+    from yaml._yaml import CParser  # noqa: PLC0415 (wanted only where there is a finding)
+    from yaml.error import YAMLError  # noqa: PLC0415
+
+    class _Composer(CParser):
+        """Nodes with marks and no resolving: the values are known already."""
+
+        def descend_resolver(self, *_: object) -> None: ...
+        def ascend_resolver(self, *_: object) -> None: ...
+        def resolve(self, *_: object) -> str:
+            return "?"
+
+    parser = _Composer(text)
+    try:
+        return parser.get_node() if parser.check_node() else None
+    except YAMLError:
+        return None
+    finally:
+        parser.dispose()
+
+
+def _child(node: Any, step: str | int) -> tuple[Any, Any]:
+    """The child of a composed node at *step*, and its key's node (None in a list)."""
+    if isinstance(step, int):
+        if node.id == "sequence" and step < len(node.value):
+            return node.value[step], None
+        return None, None
+    if node.id != "mapping":
+        return None, None
+    folded = None
+    for key, value in node.value:
+        if key.value == step:
+            return value, key
+        if folded is None and isinstance(key.value, str) and key.value.lower() == step.lower():
+            folded = value, key
+    return folded or (None, None)
+
+
+def first_document(file: str, data: bytes) -> Document | None:
+    """The first document of *data*, read as YAML; None for an empty file. Raises :class:`SyntaxProblem`."""
+    chunk = next(split_documents(data), None)
+    if chunk is None:
+        return None
+    try:
+        return Document(file, chunk.text, load(chunk.text), chunk.line)
+    except SyntaxProblem as problem:
+        raise SyntaxProblem(problem.message, Mark(problem.mark.line + chunk.line, problem.mark.column)) from None
+
+
+def render_path(path: FieldPath) -> str:
+    """*path* as Kubernetes writes it.
+
+    >>> render_path(("spec", "icon", 0, "mediatype"))
+    'spec.icon[0].mediatype'
+    >>> render_path(("metadata", "annotations", "olm.skipRange"))
+    'metadata.annotations[olm.skipRange]'
+    """
+    text = ""
+    for step in path:
+        if isinstance(step, int) or "." in step or "/" in step:
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+def parse_json(text: str) -> Json:
+    """*text* as Go's encoding/json reads it; raises ValueError where it does not."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
