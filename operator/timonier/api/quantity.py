@@ -1,7 +1,7 @@
 """Kubernetes quantities ("500m", "1Gi") and the one spelling of each that the API server stores.
 
-Applying "1000m" makes the API server store "1": a manifest that is compared with the stored object must be spelt the
-same way. Rules: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity
+Applying "1000m" makes the API server store "1", and "1500u" becomes "2m": a manifest that is compared with the stored
+object must be spelt the same way. Rules: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity
 """
 
 import re
@@ -17,7 +17,7 @@ _DECIMAL: Final = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12:
 _BINARY: Final = {0: "", 1: "Ki", 2: "Mi", 3: "Gi", 4: "Ti", 5: "Pi", 6: "Ei"}
 _DECIMAL_POWER: Final = {suffix: power for power, suffix in _DECIMAL.items()}
 _BINARY_POWER: Final = {suffix: power for power, suffix in _BINARY.items() if suffix}
-_NANO: Final = Fraction(1, 10**9)
+_MILLI: Final = Fraction(1, 1000)
 _LARGEST: Final = 2**63 - 1
 
 
@@ -35,7 +35,7 @@ def canonical(text: str | int | float) -> str:
         return _scaled(value, 1024, _BINARY)
     if suffix[:1] in ("e", "E") and suffix not in ("E", "Ei"):
         return _exponent(value)
-    return _scaled(value * 10**9, 1000, {step: _DECIMAL[3 * step - 9] for step in range(10)})
+    return _scaled(value * 1000, 1000, {step: _DECIMAL[3 * step - 3] for step in range(8)})
 
 
 def amount(text: str | int | float) -> Fraction:
@@ -63,10 +63,10 @@ def _parse(text: str | int | float) -> tuple[Fraction, str]:
 
 
 def _bounded(number: Fraction) -> Fraction:
-    """Rounded away from zero to whole nano units and capped: what the API server does to what it cannot represent."""
+    """Rounded away from zero to thousandths and capped: what the API server does to the amounts of resources."""
     sign = -1 if number < 0 else 1
-    nanos = -(-abs(number) // _NANO)
-    return sign * min(nanos * _NANO, Fraction(_LARGEST))
+    thousandths = -(-abs(number) // _MILLI)
+    return sign * min(thousandths * _MILLI, Fraction(_LARGEST))
 
 
 def _scaled(value: Fraction, base: int, suffixes: dict[int, str]) -> str:
@@ -77,7 +77,7 @@ def _scaled(value: Fraction, base: int, suffixes: dict[int, str]) -> str:
 
 
 def _exponent(value: Fraction) -> str:
-    whole, power = int(value * 10**9), -9
+    whole, power = int(value * 1000), -3
     while whole % 1000 == 0:
         whole, power = whole // 1000, power + 3
     return f"{whole}e{power}" if power else str(whole)
