@@ -115,7 +115,7 @@ def measure(kube: Kube, kubeconfig: Path, audit_log: Path, contestant: Contestan
         while ready_count(kube, namespace) < count:
             if time.monotonic() - began > 600:
                 raise SystemExit(f"{contestant.name}: only {ready_count(kube, namespace)} of {count} got ready")
-            time.sleep(0.25)
+            time.sleep(0.5)
         seconds = time.monotonic() - began
         time.sleep(2)
         resident, cpu = usage(process.pid)
@@ -153,7 +153,7 @@ def usage(pid: int) -> tuple[float, float]:
 
 def contestants(kube: Kube, kubeconfig: Path, folder: Path) -> list[Contestant]:
     """Timonier under its own service account; the peer as a cluster administrator."""
-    install(kubeconfig)
+    install(kube)
     account = service_account_kubeconfig(kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "timonier.kubeconfig")
     program = folder / "peer"
     print("building the peer", flush=True)
@@ -201,7 +201,7 @@ def at_scale(kube: Kube, kubeconfig: Path, ours: Contestant, count: int, secrets
     with running(ours) as process:
         asyncio.run(create_many(kubeconfig, APPLICATIONS, (application("many", n, 0) for n in range(count))))
         while ready_count(kube, "many") < count:
-            time.sleep(1)
+            time.sleep(10)
         print(f"{count} Applications: {usage(process.pid)[0]:.0f} MiB", flush=True)
     with running(ours) as process:
         time.sleep(30)

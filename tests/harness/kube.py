@@ -118,14 +118,14 @@ class Kube:
             if error.status != 404:
                 raise
 
-    def wait(self, what: str, probe: Callable[[], T], seconds: float = 30.0) -> T:
-        """Ask until the answer is true, and return it. Fails with `what` and the last answer."""
+    def wait(self, what: str, probe: Callable[[], T], seconds: float = 30.0, every: float = 0.05) -> T:
+        """Ask every `every` seconds until the answer is true, and return it. Fails with `what` and the last answer."""
         deadline = time.monotonic() + seconds
         answer = probe()
         while not answer:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds:.0f} s: {what}; last answer: {answer!r}")
-            time.sleep(0.05)
+            time.sleep(every)
             answer = probe()
         return answer
 

@@ -1,0 +1,139 @@
+"""The definition that is generated from the models: structural, bounded, and told in words."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from timonier.api.crd import APPLICATION, crd, crds
+from timonier.applications.status import Reason
+
+Node = dict[str, Any]
+SCHEMA: Node = crd(APPLICATION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
+    yield path, node
+    for name, below in node.get("properties", {}).items():
+        yield from nodes(below, f"{path}.{name}")
+    if "items" in node:
+        yield from nodes(node["items"], f"{path}[]")
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from nodes(node["additionalProperties"], f"{path}{{}}")
+
+
+NODES = {path: node for path, node in nodes(SCHEMA) if path.startswith((".spec", ".status"))}
+FIELDS = {path: node for path, node in NODES.items() if not path.endswith(("[]", "{}"))}
+RULES = [(path, rule) for path, node in nodes(SCHEMA) for rule in node.get("x-kubernetes-validations", ())]
+
+
+def test_every_field_is_described_in_a_sentence() -> None:
+    said = {path: node.get("description", "") for path, node in FIELDS.items()}
+    assert not [path for path, text in said.items() if not text.endswith((".", "…")) or text[:1].islower()]
+
+
+def is_bounded(path: str, node: Node) -> bool:
+    if "enum" in node or node.get("type") == "boolean":
+        return True
+    if node.get("x-kubernetes-int-or-string"):
+        return {"maxLength", "minimum"} <= node.keys()
+    if node["type"] == "integer":
+        counted_by_the_api_server = path.endswith("eneration")
+        return "minimum" in node and ("maximum" in node or counted_by_the_api_server)
+    bounds = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}
+    return bounds[node["type"]] in node or bool(node.get("properties"))
+
+
+def test_every_value_is_bounded() -> None:
+    assert not [path for path, node in NODES.items() if not is_bounded(path, node)]
+
+
+def is_structural(node: Node) -> bool:
+    """Each value has one type, stated where it stands. Source: the Kubernetes documentation of structural schemas."""
+    either = bool(node.get("x-kubernetes-int-or-string"))
+    foreign = {"$ref", "$defs", "oneOf", "allOf", "not", "title", "propertyNames", "patternProperties", "const"}
+    return (
+        ("type" in node) != either
+        and ("anyOf" not in node or either)
+        and not node.keys() & foreign
+        and all(name.startswith("x-kubernetes-") for name in node if name.startswith("x-"))
+        and not {"properties", "additionalProperties"} <= node.keys()
+        and ("default" not in node or "enum" not in node or node["default"] in node["enum"])
+    )
+
+
+def test_the_schema_is_structural() -> None:
+    assert not [path for path, node in NODES.items() if not is_structural(node)]
+
+
+def test_a_list_says_how_it_is_merged_and_its_keys_are_always_there() -> None:
+    for path, node in NODES.items():
+        if node.get("type") != "array":
+            continue
+        keys = node.get("x-kubernetes-list-map-keys", [])
+        assert node["x-kubernetes-list-type"] == ("map" if keys else "atomic"), path
+        for key in keys:
+            assert key in node["items"]["required"] or "default" in node["items"]["properties"][key], path
+
+
+def test_text_is_checked_by_rules_with_words_never_by_a_bare_pattern() -> None:
+    assert not [path for path, node in nodes(SCHEMA) if "pattern" in node and not path.startswith(".status")]
+
+
+def test_every_rule_has_a_message_for_people() -> None:
+    for path, rule in RULES:
+        message = rule["message"]
+        assert len(message) > 15, path
+        assert not [code for code in ("self.", "^", "has(") if code in message], path
+        assert not message.endswith("."), path
+
+
+def test_what_a_rule_points_to_exists() -> None:
+    known = dict(nodes(SCHEMA))
+    assert not [(path, rule) for path, rule in RULES if f"{path}{rule.get('fieldPath', '')}" not in known]
+
+
+def test_the_definitions_are_the_same_each_time_and_are_json() -> None:
+    assert json.dumps(crds()) == json.dumps(crds())
+    assert [manifest["metadata"]["name"] for manifest in crds()] == ["applications.timonier.dev"]
+
+
+def test_what_kubectl_apply_keeps_of_it_in_an_annotation_fits() -> None:
+    # metadata.annotations may hold 256 KiB in all; client-side apply puts the whole manifest there.
+    assert len(json.dumps(crd(APPLICATION))) < 200_000
+
+
+SHOWN = {
+    "Name": "customer-portal-frontend",
+    "Ready": "False",
+    "Status": max((reason for reason in Reason if "Minimum" not in reason), key=len),  # those are Available's
+    "Pods": "10/12",
+    "Version": "1.29.3-alpine3.22-sl…",
+    "Age": "365d",
+}
+
+
+def test_the_columns_fit_100_characters_with_realistic_names() -> None:
+    columns = ["Name", *(column.name for column in APPLICATION.columns if column.priority == 0)]
+    assert columns == list(SHOWN)
+    widths = [max(len(name), len(value)) for name, value in SHOWN.items()]
+    assert sum(widths) + 3 * (len(widths) - 1) <= 100  # kubectl puts three blanks between columns
+
+
+def test_the_columns_answer_is_it_good_what_is_it_doing_what_version() -> None:
+    shown = [column.name for column in APPLICATION.columns if column.priority == 0]
+    assert shown[:2] == ["Ready", "Status"]
+    assert {"Pods", "Version", "Age"} < set(shown)
+    assert {column.name for column in APPLICATION.columns if column.priority} == {"Image", "Endpoint", "Message"}
+
+
+@pytest.mark.parametrize("column", APPLICATION.columns, ids=lambda column: column.name)
+def test_a_column_reads_a_field_that_exists(column: Any) -> None:
+    path = column.path.partition("[")[0]
+    assert path in FIELDS or path == ".metadata.creationTimestamp"
+
+
+@pytest.mark.parametrize("path", APPLICATION.scale.values())
+def test_the_scale_subresource_reads_fields_that_exist(path: str) -> None:
+    assert path in FIELDS
