@@ -515,7 +515,7 @@ class ApplicationStatus(Model):
         default=None, description="Image that the spec asks for."
     )
     version: Annotated[str, Field(max_length=256)] | None = Field(
-        default=None, description="Tag, or start of the digest."
+        default=None, description="Tag, or start of the digest; cut where it is longer than 20 characters."
     )
     replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(default=None, description="Pods that exist.")
     ready_replicas: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(

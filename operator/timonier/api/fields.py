@@ -128,7 +128,8 @@ Size = Annotated[
 """A positive amount of bytes, kept in canonical spelling."""
 
 PortRef = Annotated[
-    Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(min_length=1, max_length=15, pattern=_PORT_NAME)],
+    Annotated[int, Field(ge=1, le=65535, strict=True)]
+    | Annotated[str, Field(min_length=1, max_length=15, pattern=_PORT_NAME)],
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from timonier.api.application import Application, Image
 from timonier.api.conditions import Condition, ConditionStatus, merged
@@ -13,6 +13,9 @@ from timonier.applications.workload import image_reference
 from timonier.engine.contract import Manifest
 
 __all__ = ["Reason", "Verdict", "selector_text", "status_of", "verdict_of"]
+
+_LONGEST_VERSION: Final = 20
+_MOST_ENDPOINTS: Final = 64
 
 
 class Reason(StrEnum):
@@ -133,12 +136,16 @@ def status_of(
         "ready": f"{verdict.ready}/{verdict.desired}",
         "selector": selector_text(selector),
     }
-    return status | ({"endpoints": [dict(endpoint) for endpoint in endpoints]} if endpoints else {})
+    # The definition allows no more: many ports behind many addresses would make the whole status unwritable.
+    named = [dict(endpoint) for endpoint in endpoints[:_MOST_ENDPOINTS]]
+    return status | ({"endpoints": named} if named else {})
 
 
 def _version(image: Image) -> str:
+    """What a column has room for; the whole image is beside it in the status."""
     if image.tag or not image.digest:
-        return image.tag or "latest"
+        tag = image.tag or "latest"
+        return tag if len(tag) <= _LONGEST_VERSION else f"{tag[: _LONGEST_VERSION - 1]}…"
     algorithm, _, digest = image.digest.partition(":")
     return f"{algorithm}:{digest[:12]}"
 
