@@ -11,7 +11,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from timonier.api.application import Application
 
-__all__ = ["applications", "specs"]
+__all__ = ["application", "applications", "specs"]
 
 Spec = dict[str, Any]
 
@@ -287,8 +287,14 @@ def specs(draw: DrawFn) -> Spec:
     )
 
 
-@st.composite
-def applications(draw: DrawFn) -> Application:
-    """An Application of the name web in the namespace shop, as the operator reads it."""
-    metadata = {"name": "web", "namespace": "shop", "uid": "uid-1", "generation": draw(st.integers(1, 3))}
-    return Application.model_validate({"metadata": metadata, "spec": draw(specs())})
+def application(spec: Spec | None = None, *, status: Spec | None = None, **metadata: Any) -> Application:
+    """The Application web in the namespace shop as the operator reads it; an image is put in where none is stated."""
+    spec = dict(spec or {})
+    spec["workload"] = {"image": {"repository": "registry.example/web", "tag": "1.0"}} | spec.get("workload", {})
+    named = {"name": "web", "namespace": "shop", "uid": "uid-1", "generation": 1} | metadata
+    return Application.model_validate({"metadata": named, "spec": spec, "status": status or {}})
+
+
+def applications() -> SearchStrategy[Application]:
+    """Random Applications of the name web in the namespace shop."""
+    return specs().map(application)
