@@ -26,6 +26,7 @@ __all__ = ["config_data", "image_reference", "volume_claim_spec", "workload_mani
 _VOLUME_SOURCES: Final = ("secret", "configMap", "emptyDir", "projected")
 _PROBES: Final = {"liveness": "livenessProbe", "readiness": "readinessProbe", "startup": "startupProbe"}
 _CONFIG_VOLUME: Final = "timonier-config"
+_LONGEST_FILE_NAME: Final = 200
 
 
 def workload_manifest(application: Application, adopted: Manifest | None, replicas: int | None) -> dict[str, Any]:
@@ -78,8 +79,9 @@ def config_data(application: Application) -> dict[str, str]:
 
 
 def _file_key(path: str) -> str:
-    # The hash keeps /a/b.conf and /c/b.conf apart; the file's name is there for people.
-    return f"file.{fingerprint(path)[:8]}.{re.sub('[^-._a-zA-Z0-9]', '_', path.rpartition('/')[2])}"
+    # The hash keeps /a/b.conf and /c/b.conf apart; the file's name, as much as a key has room for, is for people.
+    name = path.rpartition("/")[2][-_LONGEST_FILE_NAME:]
+    return f"file.{fingerprint(path)[:8]}.{re.sub('[^-._a-zA-Z0-9]', '_', name)}"
 
 
 def _env_key(name: str) -> str:
