@@ -126,7 +126,8 @@ def plan(application: Application, observed: Observed, now: datetime) -> Plan:
     verdict = verdict_of(application, live, current=live is not None and not differs(workload, live, MANAGER))
     if refused:
         verdict = replace(verdict, obstacle=(Reason.CONFLICT, _conflict(application, *refused[0])))
-    reachable = endpoints(application, observed.find(SERVICES, application.metadata.name))
+    front = (SERVICES, application.metadata.name)
+    reachable = () if front in names else endpoints(application, observed.find(*front))
     status = status_of(application, verdict, workload["spec"]["selector"], reachable, now)
     events = _announcements(
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
@@ -230,9 +231,13 @@ def _may_take(application: Application, live: Manifest) -> bool:
 
 
 def _is_adopted(application: Application, live: Manifest) -> bool:
-    """True for a workload that somebody else made: it says so itself once it has been taken over."""
+    """True for a workload that somebody else made: it says so itself once it has been taken over.
+
+    Should somebody take that word away, its selector still tells: it is not ours, and can never become so.
+    """
     marked = ADOPTED_ANNOTATION in live["metadata"].get("annotations", {})
-    return marked or not _is_ours(application, live)
+    selector = {"matchLabels": selector_labels(application)}
+    return marked or not _is_ours(application, live) or live["spec"]["selector"] != selector
 
 
 def _stalled_plan(application: Application, live: Manifest, now: datetime) -> Plan:
