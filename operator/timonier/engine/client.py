@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
+from urllib.request import getproxies_environment
 
 import aiohttp
 from kopf import ConnectionInfo
@@ -73,6 +74,8 @@ async def connect(
     """A client for the life of a `async with` block. `agent` names this process in the API server's audit log."""
     configuration = await load_configuration(kubeconfig)
     configuration.connection_pool_maxsize = 64
+    # Otherwise every single request reads ~/.netrc, in a thread, and looks at the environment anew.
+    configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
     api = ApiClient(configuration)
     try:
         yield Client(api, agent=agent, may_write=may_write)

@@ -43,6 +43,22 @@ class WatchedKind:
     label_selector: str = ""
 
 
+class _NoMemory(kopf.DiffBaseStorage):
+    """What kopf remembers of an object for its edge-triggered handlers, of which there are none here: nothing.
+
+    Its default copies every object at every event, to compare it with an annotation that it would never write.
+    """
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
 class Watcher:
     """Keeps a cache equal to the API server's state, and reports each change to `notice`."""
 
@@ -123,6 +139,7 @@ class Watcher:
         settings.networking.request_timeout = 30.0
         settings.queueing.idle_timeout = 0.5
         settings.process.ultimate_exiting_timeout = 20.0
+        settings.persistence.diffbase_storage = _NoMemory()
         for kind in self._kinds:
             if kind.label_selector:
                 selector = (kind.resource.group, kind.resource.version, kind.resource.plural)

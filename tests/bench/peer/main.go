@@ -1,6 +1,7 @@
 // A minimal operator on controller-runtime, written as its documentation teaches: the peer of the benchmark.
 //
-// It makes the same children of an Application as timonier does for an image and its ports, and the same status.
+// It makes the same children of an Application as timonier does for an image and its ports, writes the same status, and
+// tells by an event when an Application gets ready.
 package main
 
 import (
@@ -22,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -102,7 +104,8 @@ func (in *ApplicationList) DeepCopyObject() runtime.Object {
 
 type reconciler struct {
 	client.Client
-	scheme *runtime.Scheme
+	scheme   *runtime.Scheme
+	recorder events.EventRecorder
 }
 
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
@@ -162,7 +165,13 @@ func (r *reconciler) report(ctx context.Context, app *Application, deployment *a
 	if equality.Semantic.DeepEqual(before, *status) {
 		return nil
 	}
-	return r.Status().Update(ctx, app)
+	if err := r.Status().Update(ctx, app); err != nil {
+		return err
+	}
+	if ready && !meta.IsStatusConditionTrue(before.Conditions, "Ready") {
+		r.recorder.Eventf(app, nil, corev1.EventTypeNormal, "Ready", "Reconcile", "%d replicas are ready", status.ReadyReplicas)
+	}
+	return nil
 }
 
 func object(app *Application) metav1.ObjectMeta {
@@ -278,7 +287,7 @@ func run() error {
 		Owns(&corev1.Service{}).
 		Owns(&networkingv1.NetworkPolicy{}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: *workers}).
-		Complete(&reconciler{manager.GetClient(), scheme})
+		Complete(&reconciler{manager.GetClient(), scheme, manager.GetEventRecorder("peer")})
 	if err != nil {
 		return err
 	}
