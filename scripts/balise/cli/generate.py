@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from balise.generate.writing import Difference
 
 __all__ = ["HELP", "NAME", "configure", "run"]
 
@@ -25,19 +29,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate or check. Returns 1 when ``--check`` finds something stale."""
-    from balise.generate import bundle, configuration, facts, writing  # noqa: PLC0415 (slow imports, only wanted here)
+    from balise.generate import bundle, configuration, facts, reference, writing  # noqa: PLC0415 (slow imports, only wanted here)
 
     settings = configuration.read(args.config, registry=args.registry)
-    files = bundle.bundle_files(settings, facts.gather(settings))
+    known = facts.gather(settings)
     folder = (args.output or settings.output) / settings.version
-    difference = (writing.compare if args.check else writing.write)(folder, files)
+    act = writing.compare if args.check else writing.write
+    difference = act(folder, bundle.bundle_files(settings, known))
     for path in difference.foreign:
         sys.stderr.write(f"balise generate: {folder / path} was not generated, yet would ship; delete or move it\n")
-    if args.check:
+    found = [(folder, difference)]
+    if settings.api_reference is not None and args.output is None:
+        page = settings.api_reference
+        found.append((page.parent, act(page.parent, {page.name: reference.api_reference(known.crds)}, alone=False)))
+    return _report_stale(found) if args.check else _report_written(found)
+
+
+def _report_stale(found: list[tuple[Path, Difference]]) -> int:
+    for folder, difference in found:
         sys.stdout.write(f"{difference.text}\n" if difference.text else "")
         if difference:
             sys.stderr.write(f"balise generate: {folder} is stale; run balise generate and commit the result\n")
-        return 1 if difference else 0
-    changed = sorted((*difference.missing, *difference.stale))
-    sys.stdout.write("".join(f"wrote {folder / path}\n" for path in changed) or f"{folder} is up to date\n")
+    return 1 if any(difference for _, difference in found) else 0
+
+
+def _report_written(found: list[tuple[Path, Difference]]) -> int:
+    for folder, difference in found:
+        changed = sorted((*difference.missing, *difference.stale))
+        sys.stdout.write("".join(f"wrote {folder / path}\n" for path in changed) or f"{folder} is up to date\n")
     return 0

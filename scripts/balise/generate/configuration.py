@@ -91,6 +91,7 @@ class Configuration:
     samples: tuple[str, ...]
     manifests: tuple[str, ...]
     output: Path
+    api_reference: Path | None
     architectures: tuple[str, ...]
     annotations: tuple[tuple[str, str], ...]
     resources: tuple[tuple[str, tuple[str, ...]], ...]
@@ -255,6 +256,7 @@ def _configuration(table: _Table, root: Path, own_version: str, registry: str | 
         raise table.wrong("icon", f"names {icon.name}", f"expected one of {', '.join(sorted(_ICON_TYPES))}")
     channels = table.texts("channels", None, 'a list such as ["stable-v1"]')
     modes = table.texts("install-modes", None, f"some of {', '.join(INSTALL_MODES)}")
+    reference = table.text("api-reference", "", "a Markdown file to write")
     found = Configuration(
         root=root,
         package=package,
@@ -285,6 +287,7 @@ def _configuration(table: _Table, root: Path, own_version: str, registry: str | 
         samples=table.texts("samples", None, "globs of YAML files, one sample for each kind and version"),
         manifests=table.texts("manifests", [], "globs of YAML files"),
         output=root / table.text("output", "bundle", "a folder"),
+        api_reference=root / reference if reference else None,
         architectures=table.texts("architectures", [], 'a list such as ["amd64", "arm64"]'),
         annotations=tuple(sorted(table.pairs("annotations").items())),
         resources=_resources(table),

@@ -30,9 +30,13 @@ class Difference:
         return bool(self.missing or self.stale or self.foreign)
 
 
-def compare(folder: Path, files: Mapping[str, str]) -> Difference:
-    """Compare a folder with the files that belong there; ``text`` is a unified diff, old to new."""
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+def compare(folder: Path, files: Mapping[str, str], *, alone: bool = True) -> Difference:
+    """Compare a folder with the files that belong there; ``text`` is a unified diff, old to new.
+
+    Where the files are not ``alone`` there, other files of the folder are none of our business.
+    """
+    paths = folder.rglob("*") if alone else (folder / path for path in files)
+    present = {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
     missing = tuple(sorted(set(files) - present))
     old = {path: _content(folder / path) for path in set(files) & present}
     stale = tuple(sorted(path for path, content in old.items() if content != files[path]))
@@ -50,9 +54,9 @@ def compare(folder: Path, files: Mapping[str, str]) -> Difference:
     return Difference(missing, stale, tuple(sorted(present - set(files))), "\n".join(lines))
 
 
-def write(folder: Path, files: Mapping[str, str]) -> Difference:
+def write(folder: Path, files: Mapping[str, str], *, alone: bool = True) -> Difference:
     """Write what is missing or stale, each file in one step; return what was different before. Deletes nothing."""
-    difference = compare(folder, files)
+    difference = compare(folder, files, alone=alone)
     for path in (*difference.missing, *difference.stale):
         _write_atomically(folder / path, files[path])
     return difference
