@@ -96,9 +96,8 @@ def _meaning(field: Manifest, *, required: bool) -> str:
     limits = list(_limits(field))
     if limits:
         parts.append(f"Allowed: {'; '.join(limits)}.")
-    parts += [
-        _cell(f"Rule: {rule.get('message') or rule['rule']}.") for rule in field.get("x-kubernetes-validations", ())
-    ]
+    if "properties" not in field:  # an object's own section states its rules
+        parts += [f"Rule: {_cell(rule)}." for rule in _rules(field)]
     return " ".join(part for part in parts if part)
 
 

@@ -34,7 +34,7 @@ def page(field: dict[str, Any], **spec: Any) -> str:
         ({"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}},
          "list of map of string"),
         ({"x-kubernetes-int-or-string": True}, "integer or string"),
-        ({"type": "string", "x-kubernetes-validations": [{"rule": "1", "message": "no x"}] * 2}, "string | Rule: no x. |"),
+        ({"type": "string", "x-kubernetes-validations": [{"rule": "1", "message": "no"}] * 2}, "string | Rule: no. |"),
         ({"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'"}]}, "Rule: self != 'x'."),
     ],
 )  # fmt: skip
