@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test unit cluster lint types generate check-generated bench lock clean
+.PHONY: demo picture test unit cluster lint types generate check-generated bench lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -34,6 +34,10 @@ test: lint types check-generated unit cluster
 
 demo: $(STAMP)
 	@$(BIN)/python scripts/demo.py $(KEEP)
+
+# The picture in the README: the transcript of a real run.
+picture: $(STAMP)
+	FORCE_COLOR=1 $(BIN)/python scripts/picture.py docs/demo.svg "make demo" $(BIN)/python scripts/demo.py
 
 # Everything below bundle/, catalog/ and docs/ that is made from code.
 generate: $(STAMP)

@@ -52,6 +52,15 @@ def resource_of(manifest: Manifest) -> Resource:
     return _BY_KIND[manifest["kind"]]
 
 
+def _message(text: bytes) -> str:
+    """What an answer that is no success says: a Status object's message, or plain text (an unknown path's)."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text.decode(errors="replace").strip()
+    return str(value.get("message", value))
+
+
 class Kube:
     """The cluster as one user sees it."""
 
@@ -67,9 +76,9 @@ class Kube:
         url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         response = self._api.rest_client.request(method, url, headers=headers, body=body)
         text = response.read()
-        value: Manifest = json.loads(text) if text else {}
         if response.status >= 300:
-            raise RefusedError(response.status, value.get("message", text.decode(errors="replace")))
+            raise RefusedError(response.status, _message(text))
+        value: Manifest = json.loads(text) if text else {}
         return value
 
     def apply(self, *manifests: Manifest, manager: str = "tests") -> Manifest:
