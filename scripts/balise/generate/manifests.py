@@ -3,7 +3,6 @@ same bytes."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,16 +10,13 @@ from typing import Any, TypeAlias
 import yaml
 
 from balise.model.errors import InputError
+from balise.model.yaml_writing import scalar_style
 
 __all__ = ["Manifest", "dump", "dump_all", "read_manifests"]
 
 Manifest: TypeAlias = dict[str, Any]
 
 _LINE_WIDTH = 110
-# Words that PyYAML writes bare but that other YAML readers take for numbers or booleans: 1e3, 0o17, 1:30, y, n.
-_AMBIGUOUS = re.compile(r"[-+.]?[0-9][0-9a-zA-Z_+:.-]*|[yYnN]")
-# Line breaks to some YAML readers; only escaped do they come back as they were.
-_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,10 +43,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
-    if _AMBIGUOUS.fullmatch(value) or _BREAKS.search(value):
-        style = '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=scalar_style(value))
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -1,0 +1,59 @@
+"""opm's basic template: a catalog written by hand, except for its bundles, which are named by image only."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from balise.graph.rendering import Blob
+from balise.graph.templates.sources import BundleRenderer
+from balise.model.catalog_blobs import canonical, in_order, meta
+from balise.model.documents import Document, FieldPath
+from balise.model.errors import InputError
+from balise.model.go_types import MismatchError
+
+__all__ = ["SCHEMA", "render", "template_entries"]
+
+SCHEMA: Final = "olm.template.basic"
+
+
+def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
+    """The entries, with each bundle's content in place of its image."""
+    found = []
+    for path, blob in template_entries(document):
+        if blob.get("schema") != "olm.bundle":
+            found.append(blob)
+            continue
+        if not blob["image"] or blob.get("package") or blob.get("properties") or blob.get("relatedImages"):
+            raise _wrong(
+                document,
+                path,
+                "a bundle of a basic template has an image and nothing else",
+                "leave schema and image; package, properties and relatedImages come from the image",
+            )
+        found.append(renderer(blob["image"]).blob)
+    return in_order(found)
+
+
+def template_entries(document: Document) -> list[tuple[FieldPath, Blob]]:
+    """The blobs below ``entries`` as opm reads them, and where each stands."""
+    data: dict[str, Any] = document.data
+    key = next((key for key in data if key.lower() == "entries"), "entries")
+    entries = data.get(key)
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise _wrong(document, (key,), "entries must be a list of catalog blobs")
+    return [((key, index), _blob(document, (key, index), entry)) for index, entry in enumerate(entries)]
+
+
+def _blob(document: Document, path: FieldPath, entry: object) -> Blob:
+    if not isinstance(entry, dict) or not meta(entry, "schema"):
+        raise _wrong(document, path, "a catalog blob is a mapping with a schema, such as olm.channel")
+    try:
+        return canonical(entry)
+    except MismatchError as error:
+        raise _wrong(document, (*path, *error.path), str(error)) from None
+
+
+def _wrong(document: Document, path: FieldPath, message: str, way_out: str = "") -> InputError:
+    return InputError(message, place=":".join(map(str, document.locate(path))), way_out=way_out)
