@@ -28,6 +28,7 @@ from balise.model.documents import (
 )
 from balise.model.errors import InputError
 from balise.model.go_types import MismatchError, decode
+from balise.model.internal_crd import InternalCrd, internal_crd
 from balise.model.yaml_text import Json, Mark, SyntaxProblem, load
 
 if TYPE_CHECKING:
@@ -126,6 +127,11 @@ class CustomResourceDefinition:
     def spec(self) -> Mapping[str, Any]:
         """``spec``, decoded."""
         return self.fields.get("spec") or {}
+
+    @cached_property
+    def internal(self) -> InternalCrd:
+        """The form in which the API server validates it."""
+        return internal_crd(self)
 
     @cached_property
     def gvks(self) -> tuple[GVK, ...]:

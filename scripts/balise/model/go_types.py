@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from balise.model.documents import FieldPath
 
-__all__ = ["MismatchError", "convert_partially", "decode", "is_zero"]
+__all__ = ["MismatchError", "convert_partially", "decode", "is_zero", "same"]
 
 
 class MismatchError(ValueError):
@@ -373,6 +373,24 @@ def is_zero(value: Json, kind: str) -> bool:
     if kind in _SCALARS or kind == "string":
         return not value or (kind == "version" and value == Version() and not value.build)
     return all(is_zero(value.get(name), field) for name, field, _ in _fields(kind))
+
+
+def same(left: Json, right: Json, kind: str) -> bool:
+    """Whether two decoded values are equal to Kubernetes, for which an empty list or mapping is like none at all."""
+    if kind.startswith("*"):
+        return (left is None) == (right is None) and (left is None or same(left, right, kind[1:]))
+    if kind.startswith("[]"):
+        left, right = left or [], right or []
+        return len(left) == len(right) and all(same(*pair, kind[2:]) for pair in zip(left, right, strict=True))
+    if kind.startswith("{}"):
+        left, right = left or {}, right or {}
+        return left.keys() == right.keys() and all(same(left[key], right[key], kind[2:]) for key in left)
+    if kind.startswith("schema-or-") and isinstance(left, dict) and isinstance(right, dict):
+        kind = _SCHEMA
+    if kind in _SCALARS or kind == "string":
+        return bool(left == right or (not left and not right and is_zero(left, kind) and is_zero(right, kind)))
+    left, right = left or {}, right or {}
+    return left == right or all(same(left.get(name), right.get(name), field) for name, field, _ in _fields(kind))
 
 
 def convert_partially(value: Json, type_name: str) -> tuple[Json, MismatchError | None]:
