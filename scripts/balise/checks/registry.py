@@ -44,6 +44,8 @@ class Options:
     """The Kubernetes version that the bundle is meant for, as typed; APIs removed by then are errors."""
     categories: frozenset[str] | None = None
     """Categories that are allowed instead of the standard ones."""
+    exact: bool = False
+    """Find exactly what the reference finds, its blind spots and false alarms included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from balise.checks.findings import Finding
@@ -33,7 +33,7 @@ class Run:
     def of_profile(cls, profile: str, options: Options = Options()) -> Run:  # noqa: B008 (a constant value)
         """What a profile runs."""
         if profile == "reference":
-            return cls(REFERENCE_SUITES, options)
+            return cls(REFERENCE_SUITES, replace(options, exact=True))
         further = sorted(suites().keys() - {LOAD_SUITE, *REFERENCE_SUITES})
         return cls((*REFERENCE_SUITES, *further), options, merge=True)
 

@@ -27,7 +27,7 @@ from balise.model.documents import (
     split_documents,
 )
 from balise.model.errors import InputError
-from balise.model.go_types import MismatchError, decode
+from balise.model.go_types import MismatchError, convert_partially, decode
 from balise.model.internal_crd import InternalCrd, internal_crd
 from balise.model.yaml_text import Json, Mark, SyntaxProblem, load
 
@@ -97,6 +97,11 @@ class ManifestObject:
         """``metadata.name``; empty where there is none."""
         metadata = self.data.get("metadata")
         return _text(metadata.get("name")) if isinstance(metadata, dict) else ""
+
+    def converted(self, type_name: str) -> Mapping[str, Any] | None:
+        """The object as the type, with the strictness of Kubernetes' own conversion; None where it does not fit."""
+        found, problem = convert_partially(self.data, type_name)
+        return found if problem is None else None
 
     @property
     def gvk(self) -> GVK:
