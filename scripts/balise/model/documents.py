@@ -126,23 +126,40 @@ class Document:
 
     def span(self, path: FieldPath = ()) -> Span:
         """Like :meth:`locate`, with the end of the value's first line."""
-        if self._root is False:
-            self._root = _compose(self.text)
-        if self._root is None:
+        if self._composed() is None:
             return Span(Position(self.file, self.line + 1, 1), 2)
-        node, key = self._root, None
-        for step in path:
-            child, child_key = _child(node, step)
-            if child is None:
-                break
-            node, key = child, child_key
-        else:
-            if path and node.start_mark.line == node.end_mark.line:
-                key = None  # a value on one line is shown itself; a larger one by its key
+        node, key, complete = self._walk(path)
+        if complete and path and node.start_mark.line == node.end_mark.line:
+            key = None  # a value on one line is shown itself; a larger one by its key
         shown = key or node
         start, end = shown.start_mark, shown.end_mark
         place = Position(self.file, self.line + start.line + 1, start.column + 1)
         return Span(place, end.column + 1 if end.line == start.line else start.column + 2)
+
+    def nodes(self, path: FieldPath) -> tuple[Any, Any] | None:
+        """The composed YAML node at *path* and its key's (None in a list and at the root); None for what is absent.
+
+        Their marks count from the start of ``text``.
+        """
+        if self._composed() is None:
+            return None
+        node, key, complete = self._walk(path)
+        return (node, key) if complete else None
+
+    def _composed(self) -> Any:
+        if self._root is False:
+            self._root = _compose(self.text)
+        return self._root
+
+    def _walk(self, path: FieldPath) -> tuple[Any, Any, bool]:
+        """The deepest node on the way to *path*, its key's, and whether it is the one at *path*."""
+        node, key = self._root, None
+        for step in path:
+            child, child_key = _child(node, step)
+            if child is None:
+                return node, key, False
+            node, key = child, child_key
+        return node, key, True
 
     def source_line(self, line: int) -> str:
         """The text of line *line* (from 1, of the file), without its end."""
