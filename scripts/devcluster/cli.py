@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         ("up", "bring a cluster up, or what of it does not run"),
         ("down", "stop a cluster and remove its folder"),
         ("status", "say how a cluster is; exit code 0 when it is ready"),
+        ("load-image", "give a real node an image, from an archive as 'docker save' writes it"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--name", default="default", help="which cluster (default: default)")
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--apiserver-arg", action="append", default=[], metavar="--NAME=VALUE", help="a flag for kube-apiserver"
             )
+        if name == "load-image":
+            command.add_argument("archive", type=Path, metavar="ARCHIVE", help="a .tar or .tar.gz file")
         if name == "status":
             command.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -107,6 +110,12 @@ def _status(options: argparse.Namespace, folder: Path, _progress: Progress) -> i
     return 0 if found is not None and found.ready else 1
 
 
+def _load_image(options: argparse.Namespace, folder: Path, _progress: Progress) -> int:
+    for name in clusters.load_image(folder, options.archive):
+        _print(name)
+    return 0
+
+
 def _describe(found: clusters.Status) -> str:
     lines = [f"cluster {found.name} at {found.url} is {'ready' if found.ready else 'NOT ready'}"]
     lines += [
@@ -123,7 +132,7 @@ def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-_COMMANDS = {"up": _up, "down": _down, "status": _status}
+_COMMANDS = {"up": _up, "down": _down, "status": _status, "load-image": _load_image}
 
 
 if __name__ == "__main__":

@@ -14,17 +14,30 @@ from typing import Any
 
 import yaml
 
-from devcluster import components, configuration
+from devcluster import components, configuration, node
 from devcluster.api import Api
-from devcluster.errors import DevclusterError, UnavailableError
+from devcluster.errors import DevclusterError
 from devcluster.layout import Layout
-from devcluster.locking import exclusive_folder
+from devcluster.locking import exclusive, exclusive_folder
+from devcluster.network import SIMULATED, Network, free_network, routes
 from devcluster.ports import Ports, choose_ports
-from devcluster.programs import find_programs
+from devcluster.programs import cache_folder, find_programs
 from devcluster.progress import Report, silent
 from devcluster.spec import ClusterSpec
 
-__all__ = ["Cluster", "Given", "ProcessStatus", "Status", "default_folder", "down", "given", "running", "status", "up"]
+__all__ = [
+    "Cluster",
+    "Given",
+    "ProcessStatus",
+    "Status",
+    "default_folder",
+    "down",
+    "given",
+    "load_image",
+    "running",
+    "status",
+    "up",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +81,13 @@ class Status:
 class Cluster:
     """A cluster of ours in a folder. Made by `up` and `running`, or for a folder that holds one."""
 
-    def __init__(self, spec: ClusterSpec, directory: Path, ports: Ports, programs: Mapping[str, Path]) -> None:
+    def __init__(
+        self, spec: ClusterSpec, directory: Path, addresses: components.Addresses, programs: Mapping[str, Path]
+    ) -> None:
         self.spec = spec
         self.directory = directory
         self._layout = Layout(directory)
-        self._ports = ports
+        self._addresses = addresses
         self._programs = programs
 
     @property
@@ -88,7 +103,20 @@ class Cluster:
     @property
     def url(self) -> str:
         """Where the API server answers."""
-        return components.server_url(self._ports)
+        return components.server_url(self._addresses)
+
+    @property
+    def host_address(self) -> str:
+        """The address under which pods of a real node reach what listens on this machine; else loopback."""
+        return self._addresses.network.host
+
+    def load_image(self, archive: Path) -> list[str]:
+        """Give the real node an image from an archive as `docker save` writes it; its names. Raises DevclusterError."""
+        if self.spec.nodes != "real":
+            raise DevclusterError(
+                f"cluster {self.spec.name} has simulated nodes, which take any image for granted: nothing to load"
+            )
+        return node.load_image(self._layout.daemon(components.INIT), archive)
 
     def kubectl(self) -> Path | None:
         """The kubectl that was built with the control plane; None when it came from elsewhere."""
@@ -107,10 +135,18 @@ class Cluster:
 
     def start(self, report: Report = silent) -> None:
         """Start what does not run and wait until pods can be created. Raises DevclusterError."""
+        real = self.spec.nodes == "real"
+        if real:
+            # First, as the API server listens at our end of the cable.
+            report("making the node's namespaces", "")
+            node.start(self._layout, self._addresses.network, self._layout.daemon(components.INIT))
+            self._start_daemons(("containerd",))
         # The API server keeps trying until etcd answers, so both start at once; the others give up sooner.
         self._start_daemons(("etcd", "kube-apiserver"))
         self._wait_for("kube-apiserver", "starting etcd and kube-apiserver", self._is_serving, report)
-        self._start_daemons(components.daemons_of(self.spec))
+        if real:
+            self._prepare_containerd(report)
+        self._start_daemons(tuple(name for name in components.daemons_of(self.spec) if name != components.INIT))
         api = self._bootstrap_api()
         for collection, manifest in configuration.bootstrap_objects(self.spec):
             api.create(collection, manifest)
@@ -120,13 +156,19 @@ class Cluster:
             lambda: api.answers("/api/v1/namespaces/default/serviceaccounts/default"),
             report,
         )
-        if self.spec.nodes == "kwok" and self.spec.count:
-            self._wait_for("kwok", f"waiting for {self.spec.count} simulated nodes", self._nodes_are_ready, report)
+        if real:
+            self._wait_for("kubelet", "waiting for the node", lambda: self._nodes_are_ready(1), report)
+        elif self.spec.count:
+            ready = lambda: self._nodes_are_ready(self.spec.count)  # noqa: E731
+            self._wait_for("kwok", f"waiting for {self.spec.count} simulated nodes", ready, report)
 
     def stop(self) -> None:
         """Stop every process of this cluster, the API server first so that nobody reconnects."""
         for name in ("kube-apiserver", *reversed(components.daemons_of(self.spec))):
-            self._layout.daemon(name).stop(0)
+            if name != components.INIT:
+                self._layout.daemon(name).stop(0)
+        if self.spec.nodes == "real":
+            node.remove(self._layout, self._addresses.network, self._layout.daemon(components.INIT))
 
     def stop_apiserver(self) -> None:
         """Kill the API server at once, as a crash would: every connection breaks, nothing is said to anyone."""
@@ -148,19 +190,30 @@ class Cluster:
     def _is_serving(self) -> bool:
         return self._bootstrap_api().answers("/readyz")
 
-    def _nodes_are_ready(self) -> bool:
+    def _prepare_containerd(self, report: Report) -> None:
+        init = self._layout.daemon(components.INIT)
+        self._wait_for("containerd", "starting containerd", lambda: node.has_containerd(init), report)
+        node.load_image(init, self._layout.pause_image)
+
+    def _nodes_are_ready(self, count: int) -> bool:
         try:
             nodes = self._bootstrap_api().request("GET", "/api/v1/nodes").body.get("items", [])
         except (OSError, http.client.HTTPException):
             return False
-        return sum(_is_ready(node) for node in nodes) >= self.spec.count
+        return sum(_is_ready(item) for item in nodes) >= count
 
     def _start_daemons(self, names: tuple[str, ...]) -> None:
         for name in names:
             daemon = self._layout.daemon(name)
-            if not daemon.alive():
-                command = components.command_of(name, self.spec, self._layout, self._ports, self._programs)
+            if daemon.alive():
+                continue
+            command = components.command_of(name, self.spec, self._layout, self._addresses, self._programs)
+            if name not in components.INSIDE:
                 daemon.start(command, _environment())
+                continue
+            launcher = node.inside(self._layout.daemon(components.INIT), daemon, command)
+            if not daemon.start_through(launcher, node.environment(_environment())):
+                raise DevclusterError(f"{name} could not be started in the node's namespaces: {daemon.tail(3)}")
 
     def _wait_for(
         self, daemon_name: str, step: str, reached: Callable[[], bool], report: Report, seconds: float = 90.0
@@ -238,7 +291,7 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
     When a new cluster does not come up, or we are interrupted, nothing of it stays.
     """
     if spec.nodes == "real":
-        raise UnavailableError("a real node is not available yet: take simulated ones with --nodes kwok")
+        node.check()
     directory = directory.absolute()
     with exclusive_folder(directory, lambda: report("waiting for another devcluster that works on this folder", "")):
         existing = _load(directory)
@@ -259,6 +312,14 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
             _remove(directory)
             raise
         return cluster
+
+
+def load_image(directory: Path, archive: Path) -> list[str]:
+    """Give the cluster in that folder an image: see `Cluster.load_image`."""
+    cluster = _load(directory.absolute())
+    if cluster is None:
+        raise DevclusterError(f"there is no cluster in {directory}: 'devcluster up --nodes real' makes one")
+    return cluster.load_image(archive)
 
 
 def down(directory: Path, report: Report = silent) -> bool:
@@ -298,28 +359,44 @@ def running(spec: ClusterSpec, directory: Path, report: Report = silent) -> Iter
 
 def _create(spec: ClusterSpec, directory: Path, report: Report) -> Cluster:
     programs = find_programs(components.programs_of(spec), os.environ, report)
-    layout, ports = Layout(directory), choose_ports()
-    layout.state.write_text(
-        json.dumps(
-            {
-                "spec": spec.as_json(),
-                "ports": ports.as_json(),
-                "programs": {name: str(path) for name, path in sorted(programs.items())},
-            },
-            indent=2,
+    layout = Layout(directory)
+    with _free_network(spec, report) as network:
+        addresses = components.Addresses(choose_ports(), network)
+        layout.state.write_text(
+            json.dumps(
+                {
+                    "spec": spec.as_json(),
+                    "ports": addresses.ports.as_json(),
+                    "network": network.as_json(),
+                    "programs": {name: str(path) for name, path in sorted(programs.items())},
+                },
+                indent=2,
+            )
         )
-    )
-    _mint(programs["pki"], layout)
-    _write_kubeconfigs(layout, spec.name, components.server_url(ports))
+        if spec.nodes == "real":
+            node.furnish(layout, network, programs["pause"])
+            node.start(layout, network, layout.daemon(components.INIT))
+    _mint(programs["pki"], layout, network)
+    _write_kubeconfigs(layout, spec.name, components.server_url(addresses))
     layout.audit_policy.write_text(configuration.audit_policy())
     layout.kwok_configuration.write_text(configuration.kwok_configuration())
     layout.etcd_data.mkdir(mode=0o700)
     layout.volumes.mkdir()
-    return Cluster(spec, directory, ports, programs)
+    return Cluster(spec, directory, addresses, programs)
 
 
-def _mint(pki: Path, layout: Layout) -> None:
-    request = configuration.certificates()
+@contextmanager
+def _free_network(spec: ClusterSpec, report: Report) -> Iterator[Network]:
+    """A network that nobody else chooses before the block has ended, at whose end its route has to be there."""
+    if spec.nodes == "kwok":
+        yield SIMULATED
+        return
+    with exclusive(cache_folder(os.environ) / "network.lock", lambda: report("waiting for another devcluster", "")):
+        yield free_network(routes())
+
+
+def _mint(pki: Path, layout: Layout, network: Network) -> None:
+    request = configuration.certificates(network)
     answer = subprocess.run([str(pki), str(layout.pki)], input=request, text=True, capture_output=True, check=False)
     if answer.returncode != 0:
         raise DevclusterError(f"no certificates could be made: {answer.stderr.strip()}")
@@ -338,7 +415,8 @@ def _write_kubeconfigs(layout: Layout, name: str, url: str) -> None:
 def _load(directory: Path) -> Cluster | None:
     try:
         value = json.loads(Layout(directory).state.read_text())
-        spec, ports = ClusterSpec.from_json(value["spec"]), Ports(**value["ports"])
+        spec = ClusterSpec.from_json(value["spec"])
+        addresses = components.Addresses(Ports(**value["ports"]), Network(**value.get("network", SIMULATED.as_json())))
         programs = {name: Path(path) for name, path in value["programs"].items()}
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -346,7 +424,7 @@ def _load(directory: Path) -> Cluster | None:
         raise DevclusterError(
             f"{Layout(directory).state} cannot be read ({error}): stop its processes by hand and remove the folder"
         ) from None
-    return Cluster(spec, directory, ports, programs)
+    return Cluster(spec, directory, addresses, programs)
 
 
 def _remove(directory: Path) -> None:

@@ -2,47 +2,62 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from devcluster.configuration import NODE
 from devcluster.layout import Layout
+from devcluster.network import LOOPBACK, Network
 from devcluster.ports import Ports
 from devcluster.spec import ClusterSpec
 
-__all__ = ["SERVICE_RANGE", "command_of", "daemons_of", "programs_of", "server_url"]
+__all__ = ["INIT", "INSIDE", "Addresses", "command_of", "daemons_of", "programs_of", "server_url"]
 
-SERVICE_RANGE = "10.96.0.0/16"
-"""A /16: the /24 that is often seen has no room for a thousand Services."""
+INIT = "node"
+"""The first process of a real node's namespaces."""
 
-LOOPBACK = "127.0.0.1"
+INSIDE = ("containerd", "kubelet", "kube-proxy")
+"""What runs inside them, in the order in which it is started."""
 
 Programs = Mapping[str, Path]
 
 
-def server_url(ports: Ports) -> str:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens."""
+
+    ports: Ports
+    network: Network
+
+
+def server_url(addresses: Addresses) -> str:
     """Where the API server answers."""
-    return f"https://{LOOPBACK}:{ports.apiserver}"
+    return f"https://{addresses.network.host}:{addresses.ports.apiserver}"
 
 
 def daemons_of(spec: ClusterSpec) -> tuple[str, ...]:
     """The background processes of a cluster, in the order in which they are started."""
-    simulated = ("kwok",) if spec.nodes == "kwok" else ()
-    return ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", *simulated, "provisioner")
+    nodes = ("kwok",) if spec.nodes == "kwok" else (INIT, *INSIDE)
+    return ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", *nodes, "provisioner")
 
 
 def programs_of(spec: ClusterSpec) -> tuple[str, ...]:
-    """The programs that `find_programs` has to find for it."""
-    return (*(name for name in daemons_of(spec) if name != "provisioner"), "pki")
+    """The programs that `find_programs` has to find for it; a real node's others are those of the machine."""
+    built = [name for name in daemons_of(spec) if name not in (INIT, "containerd", "provisioner")]
+    return (*built, "pki", *(("pause",) if spec.nodes == "real" else ()))
 
 
-def command_of(daemon: str, spec: ClusterSpec, layout: Layout, ports: Ports, programs: Programs) -> list[str]:
+def command_of(daemon: str, spec: ClusterSpec, layout: Layout, addresses: Addresses, programs: Programs) -> list[str]:
     """The whole command line of a background process."""
     if daemon == "provisioner":
+        node = [NODE] if spec.nodes == "real" else []
         return [sys.executable, "-m", "devcluster.provisioner", str(layout.identity_kubeconfig("provisioner")),
-                str(layout.volumes)]  # fmt: skip
-    return [str(programs[daemon]), *_FLAGS[daemon](spec, layout, ports)]
+                str(layout.volumes), *node]  # fmt: skip
+    return [str(programs.get(daemon, daemon)), *_FLAGS[daemon](spec, layout, addresses)]
 
 
-def _etcd(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+def _etcd(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
+    ports = addresses.ports
     client, peer = f"http://{LOOPBACK}:{ports.etcd}", f"http://{LOOPBACK}:{ports.etcd_peer}"
     return [
         "--name=devcluster",
@@ -59,15 +74,16 @@ def _etcd(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
     ]
 
 
-def _apiserver(spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+def _apiserver(spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
+    ports, network = addresses.ports, addresses.network
     return [
         f"--etcd-servers=http://{LOOPBACK}:{ports.etcd}",
-        f"--bind-address={LOOPBACK}",
-        f"--advertise-address={LOOPBACK}",
+        f"--bind-address={network.host}",
+        f"--advertise-address={network.host}",
         f"--secure-port={ports.apiserver}",
         # An Endpoints object may not hold a loopback address; without real nodes nobody would use it anyway.
-        "--endpoint-reconciler-type=none",
-        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--endpoint-reconciler-type={'lease' if spec.nodes == 'real' else 'none'}",
+        f"--service-cluster-ip-range={network.services}",
         f"--client-ca-file={layout.certificate('ca')}",
         f"--tls-cert-file={layout.certificate('apiserver')}",
         f"--tls-private-key-file={layout.key('apiserver')}",
@@ -101,14 +117,14 @@ def _authorization(spec: ClusterSpec) -> list[str]:
     return [] if configured else ["--authorization-mode=Node,RBAC"]
 
 
-def _controller_manager(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+def _controller_manager(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
     kubeconfig = layout.identity_kubeconfig("kube-controller-manager")
     return [
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
         f"--authorization-kubeconfig={kubeconfig}",
         f"--bind-address={LOOPBACK}",
-        f"--secure-port={ports.controller_manager}",
+        f"--secure-port={addresses.ports.controller_manager}",
         "--leader-elect=false",
         "--use-service-account-credentials=true",
         f"--root-ca-file={layout.certificate('ca')}",
@@ -121,21 +137,21 @@ def _controller_manager(_spec: ClusterSpec, layout: Layout, ports: Ports) -> lis
     ]
 
 
-def _scheduler(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+def _scheduler(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
     kubeconfig = layout.identity_kubeconfig("kube-scheduler")
     return [
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
         f"--authorization-kubeconfig={kubeconfig}",
         f"--bind-address={LOOPBACK}",
-        f"--secure-port={ports.scheduler}",
+        f"--secure-port={addresses.ports.scheduler}",
         "--leader-elect=false",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
     ]
 
 
-def _kwok(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
+def _kwok(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
     return [
         f"--kubeconfig={layout.identity_kubeconfig('kwok')}",
         f"--config={layout.kwok_configuration}",
@@ -143,14 +159,43 @@ def _kwok(_spec: ClusterSpec, layout: Layout, ports: Ports) -> list[str]:
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         "--node-lease-duration-seconds=40",
         f"--node-ip={LOOPBACK}",
-        f"--server-address={LOOPBACK}:{ports.kwok}",
+        f"--server-address={LOOPBACK}:{addresses.ports.kwok}",
     ]
 
 
-_FLAGS: Mapping[str, Callable[[ClusterSpec, Layout, Ports], list[str]]] = {
+def _containerd(_spec: ClusterSpec, layout: Layout, _addresses: Addresses) -> list[str]:
+    return [f"--config={layout.node_configuration / 'containerd.toml'}"]
+
+
+def _kubelet(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
+    return [
+        f"--config={layout.node_configuration / 'kubelet.yaml'}",
+        f"--kubeconfig={layout.identity_kubeconfig('kubelet')}",
+        f"--hostname-override={NODE}",
+        f"--node-ip={addresses.network.node}",
+        "--node-labels=topology.kubernetes.io/region=local,topology.kubernetes.io/zone=zone-a",
+    ]
+
+
+def _kube_proxy(_spec: ClusterSpec, layout: Layout, addresses: Addresses) -> list[str]:
+    return [
+        f"--kubeconfig={layout.identity_kubeconfig('kube-proxy')}",
+        f"--hostname-override={NODE}",
+        f"--bind-address={addresses.network.node}",
+        "--proxy-mode=nftables",
+        f"--cluster-cidr={addresses.network.pods}",
+        # The table's size is the whole machine's, and not ours to set.
+        "--conntrack-max-per-core=0",
+    ]
+
+
+_FLAGS: Mapping[str, Callable[[ClusterSpec, Layout, Addresses], list[str]]] = {
     "etcd": _etcd,
     "kube-apiserver": _apiserver,
     "kube-controller-manager": _controller_manager,
     "kube-scheduler": _scheduler,
     "kwok": _kwok,
+    "containerd": _containerd,
+    "kubelet": _kubelet,
+    "kube-proxy": _kube_proxy,
 }

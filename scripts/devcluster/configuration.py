@@ -6,11 +6,13 @@ from typing import Any
 
 import yaml
 
+from devcluster.network import LOOPBACK, Network
 from devcluster.spec import ClusterSpec
 
 __all__ = [
     "ADMINISTRATORS",
     "IDENTITIES",
+    "NODE",
     "STORAGE_CLASS",
     "audit_policy",
     "bootstrap_objects",
@@ -29,20 +31,26 @@ that group passes before any authorizer, so an authorization webhook would never
 STORAGE_CLASS = "standard"
 PROVISIONER = "timonier.dev/devcluster"
 
+NODE = "real-0"
+"""The name of a real node."""
+
 IDENTITIES: dict[str, tuple[str, str]] = {
     "administrator": ("devcluster-administrator", ADMINISTRATORS),
     "bootstrap": ("devcluster-bootstrap", "system:masters"),
     "kube-controller-manager": ("system:kube-controller-manager", ""),
     "kube-scheduler": ("system:kube-scheduler", ""),
+    "kubelet": (f"system:node:{NODE}", "system:nodes"),
+    "kube-proxy": ("system:kube-proxy", ""),
     "kwok": ("devcluster-kwok", "system:masters"),
     "provisioner": ("devcluster-provisioner", "system:masters"),
 }
 """User name and group of each client certificate."""
 
 
-def certificates() -> str:
+def certificates(network: Network) -> str:
     """The request that the certificate maker reads: JSON."""
-    hosts = ["127.0.0.1", "localhost", "10.96.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    hosts = [*names, *sorted({LOOPBACK, network.host, network.api_service()})]
     leaves = [
         _leaf("apiserver", "kube-apiserver", hosts=hosts),
         _leaf("apiserver-kubelet", "kube-apiserver-kubelet-client", "system:masters"),
@@ -94,10 +102,10 @@ def audit_policy() -> str:
     """
     reads = ["get", "list", "watch"]
     components = ["system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"]
-    simulators = [IDENTITIES["kwok"][0], IDENTITIES["provisioner"][0]]
+    nodes = [IDENTITIES[name][0] for name in ("kwok", "kubelet", "kube-proxy", "provisioner")]
     rules: list[Manifest] = [
-        {"level": "None", "users": components + simulators, "verbs": reads},
-        {"level": "None", "users": simulators, "resources": [{"group": "coordination.k8s.io"}]},
+        {"level": "None", "users": components + nodes, "verbs": reads},
+        {"level": "None", "users": nodes, "resources": [{"group": "coordination.k8s.io"}]},
         {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*"]},
         {"level": "Metadata"},
     ]

@@ -1,5 +1,6 @@
 """Where everything of one cluster lies: one folder, and nothing outside it."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,26 @@ class Layout:
     def kwok_configuration(self) -> Path:
         """How nodes and pods are simulated."""
         return self.folder / "kwok.yaml"
+
+    @property
+    def node(self) -> Path:
+        """Everything that a real node writes: images, containers, logs of pods, sockets."""
+        return self.folder / "node"
+
+    @property
+    def node_configuration(self) -> Path:
+        """What a real node reads."""
+        return self.node / "etc"
+
+    @property
+    def pause_image(self) -> Path:
+        """The archive of the image that every pod has."""
+        return self.node_configuration / "pause.tar"
+
+    @property
+    def label(self) -> str:
+        """A short name for the folder, wherever the whole path has no room: interfaces, control groups."""
+        return f"devcluster-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]}"
 
     def identity_kubeconfig(self, identity: str) -> Path:
         """The kubeconfig of one component of the cluster."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Daemon", "Identity", "identity_of", "start_time_in_stat"]
+__all__ = ["Daemon", "Identity", "identity_of", "start_time_in_stat", "write_identity"]
 
 # Children of this very interpreter are kept, so that their end is collected and no zombie stays behind.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -57,6 +57,12 @@ def identity_of(pid: int) -> Identity | None:
     return None if not answer or answer.startswith("Z") else Identity(pid, answer.partition(" ")[2].strip())
 
 
+def write_identity(pid_file: Path, pid: int) -> None:
+    """Remember a process that was just started, such as a child of ours."""
+    identity = identity_of(pid) or Identity(pid, "ended at once")
+    pid_file.write_text(json.dumps({"pid": identity.pid, "started": identity.started}))
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """One named background process of a cluster: its pid file and its log."""
@@ -84,10 +90,31 @@ class Daemon:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it in a session of its own (a Ctrl-C in the terminal is not for it), output appended to the log."""
+        process = self._spawn(command, environment)
+        _children[process.pid] = process
+        write_identity(self.pid_file, process.pid)
+
+    def start_through(self, launcher: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Run a launcher that starts the process, writes the pid file itself and ends; whether it succeeded.
+
+        An interruption is held back until then: a process that no pid file tells of would never be stopped.
+        """
+        process = self._spawn(launcher, environment)
+        interruption: KeyboardInterrupt | None = None
+        while process.returncode is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        return process.returncode == 0
+
+    def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as sink:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -96,9 +123,6 @@ class Daemon:
                 env=dict(environment),
                 cwd=self.log.parent,
             )
-        _children[process.pid] = process
-        identity = identity_of(process.pid) or Identity(process.pid, "ended at once")
-        self.pid_file.write_text(json.dumps({"pid": identity.pid, "started": identity.started}))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process that was started; nothing when it is gone."""
@@ -118,14 +142,17 @@ class Daemon:
             _children.pop(identity.pid, None)
         return True
 
-    def stop(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL after the grace. With no grace SIGKILL at once."""
+    def stop(self, grace_seconds: float, patience: float = 10) -> None:
+        """SIGTERM, and SIGKILL after the grace. With no grace SIGKILL at once.
+
+        `patience`: how long a killed process may take to be gone.
+        """
         if grace_seconds > 0:
             self.signal(signal.SIGTERM)
             if self.wait_ended(grace_seconds):
                 return
         self.signal(signal.SIGKILL)
-        self.wait_ended(10)
+        self.wait_ended(patience)
 
     def tail(self, lines: int = 12) -> str:
         """The end of its log."""

@@ -1,7 +1,8 @@
 """Where the programs of a cluster come from: KUBEBUILDER_ASSETS first, else built once from Go modules and kept.
 
 They are built in groups, one binary each, which is called by the names of its programs through links: linking five
-control plane components apart costs five times the memory and disk for the same packages.
+control plane components apart costs five times the memory and disk for the same packages. A group is built when one of
+its programs is wanted.
 """
 
 import hashlib
@@ -26,17 +27,29 @@ __all__ = [
     "cache_folder",
     "find_programs",
     "kubernetes_version",
+    "module_of",
     "version_key",
 ]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "controlplane": ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"),
     "pki": ("pki",),
+    "node": ("kubelet", "kube-proxy"),
+    "pause": ("pause",),
 }
 
-_TITLES = {"controlplane": "the control plane", "pki": "the certificate maker"}
+_TITLES = {
+    "controlplane": "the control plane",
+    "pki": "the certificate maker",
+    "node": "kubelet and kube-proxy",
+    "pause": "the pods' first process",
+}
 
-_SOURCE = Path(__file__).parent / "go"
+# Two Go modules: what only a real node needs is another one, so that neither's change makes the other build again.
+_MODULES = {"controlplane": "go", "pki": "go", "node": "go-node", "pause": "go-node"}
+
+# Runs in a container that holds nothing else, no C library either.
+_STATIC = ("pause",)
 
 
 def kubernetes_version(go_mod: str) -> str:
@@ -45,6 +58,11 @@ def kubernetes_version(go_mod: str) -> str:
     if found is None:
         raise DevclusterError("the Go module does not name k8s.io/kubernetes: reinstall devcluster")
     return found[1]
+
+
+def module_of(group: str) -> Path:
+    """The folder of the Go module that a group is built from."""
+    return Path(__file__).parent / _MODULES[group]
 
 
 def version_key(sources: Mapping[str, bytes], target: str) -> str:
@@ -94,9 +112,8 @@ def _given(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, Pa
 
 
 def _built(group: str, environment: Mapping[str, str], report: Report) -> Path:
-    sources = {
-        str(path.relative_to(_SOURCE)): path.read_bytes() for path in sorted(_SOURCE.rglob("*")) if path.is_file()
-    }
+    module = module_of(group)
+    sources = {str(path.relative_to(module)): path.read_bytes() for path in sorted(module.rglob("*")) if path.is_file()}
     cache = cache_folder(environment)
     key = version_key(sources, f"{platform.system()}/{platform.machine()}")
     folder = cache / key / group
@@ -129,11 +146,13 @@ def _compile(group: str, target: Path, go: str, version: str, report: Report) ->
     flags = f"-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
     command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(target), f"./{group}"]
     environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    if group in _STATIC:
+        environment["CGO_ENABLED"] = "0"
     step = f"building {_TITLES[group]}, Kubernetes {version} (once; minutes)"
     log = target.with_suffix(".log")
     report(step, "")
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, cwd=_SOURCE, env=environment, stdout=sink, stderr=sink)
+        process = subprocess.Popen(command, cwd=module_of(group), env=environment, stdout=sink, stderr=sink)
     try:
         while _still_running(process):
             report(step, build_detail(log.read_text(errors="replace")))

@@ -1,7 +1,8 @@
 """Volumes for claims: a background process of the cluster that gives each pending claim a folder on this machine.
 
-Kubernetes leaves provisioning to programs like this one, and marks the claims that it waits for. The folder is made
-when a real node mounts it; on simulated nodes nothing mounts anything.
+Kubernetes leaves provisioning to programs like this one, and marks the claims that it waits for. On a real node a
+volume is a folder of root's, which kubelet gives to a pod's `fsGroup` as it does with a disk; on simulated nodes
+nothing mounts anything, and no folder is made.
 """
 
 import http.client
@@ -40,10 +41,14 @@ def needs_volume(claim: Manifest) -> bool:
     )
 
 
-def volume_for(claim: Manifest, folder: Path) -> Manifest:
-    """The volume of a claim. Its name follows from the claim's uid, so making it twice is refused by the API server."""
+def volume_for(claim: Manifest, folder: Path, node: str | None = None) -> Manifest:
+    """The volume of a claim, on the real node of that name or on simulated ones.
+
+    Its name follows from the claim's uid, so making it twice is refused by the API server.
+    """
     metadata, spec = claim["metadata"], claim["spec"]
     name = f"pvc-{metadata['uid']}"
+    path = str(folder / name)
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -55,7 +60,7 @@ def volume_for(claim: Manifest, folder: Path) -> Manifest:
             "volumeMode": spec.get("volumeMode", "Filesystem"),
             "persistentVolumeReclaimPolicy": "Delete",
             "storageClassName": STORAGE_CLASS,
-            "hostPath": {"path": str(folder / name), "type": "DirectoryOrCreate"},
+            **({"hostPath": {"path": path, "type": "DirectoryOrCreate"}} if node is None else _local(path, node)),
             "claimRef": {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
@@ -65,6 +70,12 @@ def volume_for(claim: Manifest, folder: Path) -> Manifest:
             },
         },
     }
+
+
+def _local(path: str, node: str) -> Manifest:
+    # Unlike a hostPath, a local volume is given to a pod's fsGroup.
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    return {"local": {"path": path}, "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}
 
 
 def needs_growth(claim: Manifest) -> bool:
@@ -89,9 +100,12 @@ def volume_is_done(volume: Manifest) -> bool:
     )
 
 
-def _serve_claim(api: Api, folder: Path, claim: Manifest) -> None:
+def _serve_claim(api: Api, folder: Path, node: str | None, claim: Manifest) -> None:
     if needs_volume(claim):
-        api.create(VOLUMES, volume_for(claim, folder))
+        volume = volume_for(claim, folder, node)
+        if node is not None:
+            Path(volume["spec"]["local"]["path"]).mkdir(mode=0o755, exist_ok=True)
+        api.create(VOLUMES, volume)
     elif needs_growth(claim):
         size = claim["spec"]["resources"]["requests"]["storage"]
         metadata = claim["metadata"]
@@ -126,15 +140,16 @@ def _follow(api: Api, collection: str, serve: Callable[[Manifest], None]) -> Non
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m devcluster.provisioner KUBECONFIG FOLDER`: serve until stopped."""
+    """`python -m devcluster.provisioner KUBECONFIG FOLDER [NODE]`: serve until stopped. NODE: a real one."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     kubeconfig, folder = Path(arguments[0]), Path(arguments[1])
+    node = arguments[2] if len(arguments) > 2 else None
     api = Api(kubeconfig)
     volumes = threading.Thread(
         target=_follow, args=(api, VOLUMES, lambda volume: _serve_volume(api, folder, volume)), daemon=True
     )
     volumes.start()
-    _follow(api, CLAIMS, lambda claim: _serve_claim(api, folder, claim))
+    _follow(api, CLAIMS, lambda claim: _serve_claim(api, folder, node, claim))
     return 0
 
 

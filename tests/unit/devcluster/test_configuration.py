@@ -8,17 +8,18 @@ import yaml
 from devcluster import components, configuration
 from devcluster.errors import DevclusterError
 from devcluster.layout import Layout
+from devcluster.network import SIMULATED
 from devcluster.ports import Ports, choose_ports
 from devcluster.provisioner import needs_growth, needs_volume, volume_for, volume_is_done
 from devcluster.spec import ClusterSpec
 
-PORTS = Ports(2379, 2380, 6443, 10257, 10259, 10247)
+ADDRESSES = components.Addresses(Ports(2379, 2380, 6443, 10257, 10259, 10247), SIMULATED)
 LAYOUT = Layout(Path("/clusters/demo"))
 
 
 def command(daemon: str, spec: ClusterSpec = ClusterSpec()) -> list[str]:  # noqa: B008 - a frozen value
     programs = {name: Path("/bin") / name for name in components.programs_of(spec)}
-    return components.command_of(daemon, spec, LAYOUT, PORTS, programs)
+    return components.command_of(daemon, spec, LAYOUT, ADDRESSES, programs)
 
 
 @pytest.mark.parametrize("name", ["", "Demo", "-a", "a-", "a/b", "a" * 41])
@@ -94,7 +95,7 @@ def test_a_kubeconfig_holds_everything_itself() -> None:
 
 
 def test_people_are_administrators_by_rbac_and_not_by_privilege() -> None:
-    leaves = {leaf["file"]: leaf for leaf in json.loads(configuration.certificates())}
+    leaves = {leaf["file"]: leaf for leaf in json.loads(configuration.certificates(SIMULATED))}
     assert leaves["administrator"]["organizations"] == [configuration.ADMINISTRATORS]
     bound = [manifest for _, manifest in configuration.bootstrap_objects(ClusterSpec()) if "subjects" in manifest]
     assert bound[0]["subjects"][0]["name"] == configuration.ADMINISTRATORS
