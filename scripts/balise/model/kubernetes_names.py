@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["dns1035_label", "dns1123_subdomain", "label_value", "qualified_name"]
+__all__ = ["dns1035_label", "dns1123_label", "dns1123_subdomain", "label_value", "qualified_name"]
 
 _DNS1123_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_LABEL = re.compile(_DNS1123_LABEL, re.ASCII)
 _SUBDOMAIN = re.compile(rf"{_DNS1123_LABEL}(?:\.{_DNS1123_LABEL})*", re.ASCII)
 _DNS1035_LABEL = re.compile("[a-z](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile("(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", re.ASCII)
@@ -36,6 +37,16 @@ def dns1123_subdomain(text: str) -> list[str]:
         253,
         _SUBDOMAIN,
         "only lower-case letters, digits, - and . are allowed, beginning and ending with a letter or digit",
+    )
+
+
+def dns1123_label(text: str) -> list[str]:
+    """A DNS label, such as a namespace's or a package's name."""
+    return _check(
+        text,
+        63,
+        _LABEL,
+        "only lower-case letters, digits and - are allowed, beginning and ending with a letter or digit",
     )
 
 
