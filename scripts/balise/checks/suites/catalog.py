@@ -21,9 +21,7 @@ _CONVERT: Final = "alpha/declcfg: declcfg_to_model.go"
 _MODEL: Final = "alpha/model: model.go"
 
 
-def _declare(  # noqa: PLR0913 (a record's fields)
-    name: str, code: str, title: str, explanation: str, example: str, hint: str, *, reference: str
-) -> None:
+def _declare(name: str, code: str, title: str, explanation: str, example: str, hint: str, *, reference: str) -> None:
     text = " ".join(explanation.split())
     CATALOG_CHECKS[name] = declare(
         Check(code, title, (CATALOG_SUITE,), "error", "CatalogNotValid", text, cleandoc(example), hint, reference, None)
@@ -98,7 +96,7 @@ _declare(
     "BAL2005",
     "A value is of the wrong type",
     """Blobs of OLM's schemas are read into types: text where a list belongs, a number where text belongs, or an icon
-    that is not base64 cannot be read. A version that looks like a number needs quotes. Unknown fields do not matter.""",
+    that is not base64 cannot be read. A name that looks like a number needs quotes. Unknown fields do not matter.""",
     """
     schema: olm.channel
     entries: example.v1.0.0
@@ -653,7 +651,7 @@ _declare(
     "skip-range",
     "BAL2081",
     "A skipRange is not a version range",
-    """A skipRange has comparisons with < <= > >= = and !=, joined by spaces (and) or || (or). There is no ^ and no ~.""",
+    """A skipRange has comparisons with < <= > >= = and !=, joined by spaces (and) or || (or), and neither ^ nor ~.""",
     """
     skipRange: ^1.0.0
     # instead
