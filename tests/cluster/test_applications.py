@@ -131,6 +131,9 @@ def test_the_autoscalers_replicas_are_never_fought(kube: Kube, operator: Operato
     kube.patch(APPLICATIONS, namespace, "web", {"metadata": {"labels": {"touched": "yes"}}})
     time.sleep(2)
     assert replicas() == 4
+    kube.apply(application(namespace, scaling={"replicas": 2}))
+    kube.wait("no HPA", lambda: kube.get(HORIZONTAL_POD_AUTOSCALERS, namespace, "web") is None)
+    kube.wait("the number that the spec states again", lambda: replicas() == 2)
 
 
 def scaled(replicas: int) -> Manifest:

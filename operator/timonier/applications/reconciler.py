@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 def _rules() -> tuple[Rule, ...]:
     own = (
-        Rule(APPLICATIONS.group, (APPLICATIONS.plural,), ("get", "list", "watch")),
+        Rule(APPLICATIONS.group, (APPLICATIONS.plural,), ("list", "watch")),
         Rule(APPLICATIONS.group, (f"{APPLICATIONS.plural}/status",), ("patch",)),
     )
     verbs = ("create", "get", "list", "patch", "watch")
