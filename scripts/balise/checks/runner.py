@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from balise.checks.findings import Finding
 from balise.checks.registry import REFERENCE_SUITES, Check, Options, Violation, suites
+from balise.checks.suites.catalog import CATALOG_SUITE
 from balise.checks.suites.load import LOAD_CHECKS, LOAD_SUITE
 from balise.model.bundle import Bundle, BundleLoadError, LoadProblem, load_bundle
 
@@ -34,7 +35,7 @@ class Run:
         """What a profile runs."""
         if profile == "reference":
             return cls(REFERENCE_SUITES, replace(options, exact=True))
-        further = sorted(suites().keys() - {LOAD_SUITE, *REFERENCE_SUITES})
+        further = sorted(suites().keys() - {LOAD_SUITE, CATALOG_SUITE, *REFERENCE_SUITES})
         return cls((*REFERENCE_SUITES, *further), options, merge=True)
 
 
