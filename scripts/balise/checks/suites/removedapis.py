@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balise.checks.registry import Options, Violation, check
 from balise.model.csv import GVK, api_group_version
+from balise.model.documents import FieldPath, render_path
 from balise.model.go_types import convert_partially
 from balise.model.semver import InvalidVersionError, Version
 
 if TYPE_CHECKING:
     from balise.model.bundle import Bundle
-    from balise.model.documents import Document, FieldPath
+    from balise.model.documents import Document
 
 __all__ = ["REMOVED"]
 
@@ -81,21 +82,26 @@ def _v1beta1_crds(bundle: Bundle) -> Iterator[_Use]:
 _KIND_OF_CSV: Final = ("operators.coreos.com/v1alpha1", "ClusterServiceVersion")
 
 
-def _csv_resources(bundle: Bundle) -> Iterator[tuple[GVK, str, FieldPath]]:
-    """The ``resources`` of owned and required CRDs: kind, the reference's name for the place, and the place."""
-    spec = _csv_as_converted(bundle)
+class _Resource(NamedTuple):
+    """An entry of ``resources`` under an owned or required CRD."""
+
+    kind: GVK
+    name: str
+    path: FieldPath
+
+
+def _resources(spec: Mapping[str, Any]) -> Iterator[_Resource]:
     for relation in ("owned", "required"):
         for index, description in enumerate((spec.get("customresourcedefinitions") or {}).get(relation) or ()):
             for position, resource in enumerate(description.get("resources") or ()):
                 group_version = api_group_version(resource.get("version", "")) or ("", "")
                 kind = GVK(*group_version, resource.get("kind", ""))
-                name = f"spec.customresourcedefinitions.{relation}[{index}].resources[{position}]"
-                path = ("spec", "customresourcedefinitions", relation, index, "resources", position)
-                yield kind, name, path
+                path: FieldPath = ("spec", "customresourcedefinitions", relation, index, "resources", position)
+                yield _Resource(kind, render_path(path), path)
 
 
-def _csv_as_converted(bundle: Bundle) -> Mapping[str, Any]:
-    """The spec as far as the reference gets in setting it, which here stops at the first value of another type."""
+def _converted_spec(bundle: Bundle) -> Mapping[str, Any]:
+    """The CSV's spec as far as the reference sets it, which here stops at the first value of another type."""
     for each in bundle.objects:
         if (each.api_version, each.kind) == _KIND_OF_CSV:
             fields, _stopped_by = convert_partially(each.data, "ClusterServiceVersion")
@@ -104,15 +110,21 @@ def _csv_as_converted(bundle: Bundle) -> Mapping[str, Any]:
     return {}
 
 
+def _removed_resources(bundle: Bundle, removed: frozenset[GVK]) -> Iterator[_Use]:
+    # What is not in the decoded spec is not in the converted one either, which takes longer to make.
+    if any(each.kind in removed for each in _resources(bundle.csv.spec)):
+        for each in _resources(_converted_spec(bundle)):
+            if each.kind in removed:
+                yield _Use(each.kind.kind, each.name, bundle.csv.document, each.path)
+
+
 def _uses(bundle: Bundle, version: str) -> Iterator[_Use]:
     removed = REMOVED[version]
     if version == "1.22":
         yield from _v1beta1_crds(bundle)
     yield from _objects(bundle, removed)
     if version == "1.25":
-        for kind, name, path in _csv_resources(bundle):
-            if kind in removed:
-                yield _Use(kind.kind, name, bundle.csv.document, path)
+        yield from _removed_resources(bundle, removed)
 
 
 def _tolerant(text: str) -> Version | None:
@@ -229,18 +241,24 @@ def permission_for_removed(bundle: Bundle, _: Options) -> Iterator[Violation]:
 
     The rule grants nothing any more; the operator may still believe that it does.
     """
-    strategy = (_csv_as_converted(bundle).get("install") or {}).get("spec") or {}
-    listed = {f"{kind.kind.lower()}s" for kind, _name, _path in _csv_resources(bundle)}
-    places: list[FieldPath] = []
+    if not list(_dead_rules(bundle.csv.spec)):
+        return
+    spec = _converted_spec(bundle)
+    places = list(_dead_rules(spec))
+    listed = {f"{each.kind.kind.lower()}s" for each in _resources(spec)}
+    if places and "podsecuritypolicies" not in listed:
+        where = ", ".join(render_path(place) for place in places)
+        message = f"Kubernetes 1.25 no longer has podsecuritypolicies, for which there are permissions: {where}"
+        yield Violation(message, bundle.csv.document, places[0])
+
+
+def _dead_rules(spec: Mapping[str, Any]) -> Iterator[FieldPath]:
+    strategy = (spec.get("install") or {}).get("spec") or {}
     for field in ("clusterPermissions", "permissions"):
         for index, permission in enumerate(strategy.get(field) or ()):
             for position, rule in enumerate(permission.get("rules") or ()):
                 if "policy" in (rule.get("apiGroups") or ()) and "podsecuritypolicies" in (rule.get("resources") or ()):
-                    places.append(("spec", "install", "spec", field, index, "rules", position))
-    if places and "podsecuritypolicies" not in listed:
-        where = ", ".join(f"{place[3]}[{place[4]}].rules[{place[6]}]" for place in places)
-        message = f"Kubernetes 1.25 no longer has podsecuritypolicies, for which there are permissions: {where}"
-        yield Violation(message, bundle.csv.document, places[0])
+                    yield ("spec", "install", "spec", field, index, "rules", position)
 
 
 @check(
