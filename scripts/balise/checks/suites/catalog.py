@@ -539,7 +539,7 @@ _declare(
     "channel-empty",
     "BAL2074",
     "A channel has no entries",
-    """A channel offers at least one bundle.""",
+    """A channel offers at least one bundle; a Subscription to an empty one would get nothing, for ever.""",
     """
     entries: []
     # instead
@@ -638,7 +638,7 @@ _declare(
     "skip-empty",
     "BAL2080",
     "A skip is empty",
-    """The list skips holds names of bundles.""",
+    """The list skips holds names of bundles; an empty name skips nothing.""",
     """
     skips: [""]
     # instead
