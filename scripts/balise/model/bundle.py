@@ -179,6 +179,11 @@ class Bundle:
     """Every file's content, by its path below the bundle's."""
 
 
+def _kind(data: Mapping[str, Json]) -> str:
+    """An object's kind; none, to Kubernetes, where the apiVersion cannot be taken apart."""
+    return _text(data.get("kind")) if api_group_version(_text(data.get("apiVersion"))) else ""
+
+
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
@@ -258,8 +263,8 @@ class _Loader:
                 value, _ = json.JSONDecoder().raw_decode(data.decode("utf-8", "replace").lstrip())
             except (ValueError, RecursionError):
                 return ""
-            return _text(value.get("kind")) if isinstance(value, dict) else ""
-        return _text(document.data.get("kind")) if document and isinstance(document.data, dict) else ""
+            return _kind(value) if isinstance(value, dict) else ""
+        return _kind(document.data) if document and isinstance(document.data, dict) else ""
 
     def _read_annotations(self, file: str) -> None:
         data = self.contents[file]
@@ -354,8 +359,14 @@ class _Loader:
             self.problem("no-object", "the file is empty", file)
         elif document.data is not None and not isinstance(document.data, dict):
             self.problem("no-object", "the file holds no Kubernetes object, which is a mapping with a kind", file)
-        elif document.data is not None and not _text(document.data.get("kind")):
-            self.problem("no-object", "the object has no kind", file, Mark(document.line, 0))
+        elif document.data is not None and not _kind(document.data):
+            written = document.data.get("kind")
+            message = (
+                "with an apiVersion of more than one slash the kind counts as missing"
+                if written
+                else ("the object has no kind")
+            )
+            self.problem("no-object", message, file, Mark(document.line, 0))
         else:
             return ManifestObject(document)
         return None
