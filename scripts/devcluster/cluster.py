@@ -292,6 +292,7 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
     """
     if spec.nodes == "real":
         node.check()
+        node.check_folder(directory)
     directory = directory.absolute()
     with exclusive_folder(directory, lambda: report("waiting for another devcluster that works on this folder", "")):
         existing = _load(directory)

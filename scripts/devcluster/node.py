@@ -18,7 +18,17 @@ from devcluster.layout import Layout
 from devcluster.network import Network, connect, connected, disconnect
 from devcluster.processes import Daemon
 
-__all__ = ["check", "environment", "furnish", "has_containerd", "inside", "load_image", "remove", "start"]
+__all__ = [
+    "check",
+    "check_folder",
+    "environment",
+    "furnish",
+    "has_containerd",
+    "inside",
+    "load_image",
+    "remove",
+    "start",
+]
 
 _PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 
@@ -49,6 +59,13 @@ def check() -> None:
             f"a real node needs namespaces of its own, which this machine does not grant ({answer.stderr.strip()}): "
             f"where root is confined to a container, that one has to be privileged"
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise DevclusterError when a node could not see its own folder there."""
+    for target in files.HIDDEN:
+        if folder.resolve().is_relative_to(target):
+            raise DevclusterError(f"a real node has a {target} of its own, so {folder} cannot be its folder: see --dir")
 
 
 def _plugins() -> Path | None:
@@ -87,9 +104,10 @@ def start(layout: Layout, network: Network, init: Daemon) -> None:
     if init.alive() and connected(network, layout.label):
         return
     remove(layout, network, init)
-    for name in ("run", "log", "kubelet", "cni"):
-        place = layout.node / name
-        if name in ("run", "cni"):
+    for target in files.HIDDEN:
+        place = layout.node / Path(target).name
+        # A reboot empties the one, and addresses of pods that are no more would stay taken in the other.
+        if place.name in ("run", "cni"):
             shutil.rmtree(place, ignore_errors=True)
         place.mkdir(exist_ok=True)
     for folder in _cgroups(layout):

@@ -12,6 +12,8 @@ from devcluster.network import Network
 
 __all__ = [
     "CNI_PLUGINS",
+    "CONTAINERD_SOCKET",
+    "HIDDEN",
     "PACKAGES",
     "PAUSE_IMAGE",
     "TUNABLES",
@@ -53,6 +55,10 @@ TUNABLES: Mapping[str, str] = {
 already: the machine keeps its own values."""
 
 
+HIDDEN = ("/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni")
+"""Folders of the machine that a node does not see, as it has its own."""
+
+
 def missing_sentence(missing: list[str], plugins: bool) -> str:
     """What to say when programs are not there, or the CNI plugins are not."""
     names = [*missing, *(["CNI plugins"] if plugins else [])]
@@ -65,8 +71,7 @@ def surroundings(layout: Layout) -> dict[str, Any]:
 
     Paths that programs have built in lead into the cluster's folder; nothing is left in the machine's own.
     """
-    places = {"run": "/run", "log": "/var/log", "kubelet": "/var/lib/kubelet", "cni": "/var/lib/cni"}
-    binds = [[str(layout.node / name), target] for name, target in places.items()]
+    binds = [[str(layout.node / Path(target).name), target] for target in HIDDEN]
     binds += [[str(layout.node / "tunables" / name.replace("/", ".")), f"/proc/sys/{name}"] for name in TUNABLES]
     return {"rebuilt": ["/var/lib"], "binds": binds}
 
