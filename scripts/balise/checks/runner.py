@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from balise.checks.findings import Finding
-from balise.checks.registry import REFERENCE_SUITES, Check, Options, Violation, suites
+from balise.checks.ignores import without_ignored
+from balise.checks.registry import OPTIONAL_SUITES, REFERENCE_SUITES, Check, Options, Violation, suites
 from balise.checks.suites.catalog import CATALOG_SUITE
+from balise.checks.suites.ignores import IGNORES_SUITE
 from balise.checks.suites.load import LOAD_CHECKS, LOAD_SUITE
 from balise.model.bundle import Bundle, BundleLoadError, LoadProblem, load_bundle
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_loaded", "run_suites"]
 
 PROFILES: Final = ("default", "reference")
-"""``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` every suite there is."""
+"""``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` those and ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Run:
         """What a profile runs."""
         if profile == "reference":
             return cls(REFERENCE_SUITES, replace(options, exact=True))
-        further = sorted(suites().keys() - {LOAD_SUITE, CATALOG_SUITE, *REFERENCE_SUITES})
+        further = sorted(suites().keys() - {LOAD_SUITE, CATALOG_SUITE, *REFERENCE_SUITES, *OPTIONAL_SUITES})
         return cls((*REFERENCE_SUITES, *further), options, merge=True)
 
 
@@ -72,7 +74,11 @@ def check_bundle(path: Path | str, run: Run) -> Report:
 
 def check_loaded(bundle: Bundle, run: Run) -> Report:
     """Run the suites on a bundle that is loaded already."""
-    return Report(bundle.path, tuple(run_suites(bundle, run)))
+    findings = tuple(run_suites(bundle, run))
+    if IGNORES_SUITE in run.suites:
+        files = {f"{bundle.path}/{name}": data for name, data in bundle.files.items()}
+        findings = without_ignored(findings, files, run.suites)
+    return Report(bundle.path, findings)
 
 
 def run_suites(bundle: Bundle, run: Run) -> Iterator[Finding]:
