@@ -24,7 +24,7 @@ from balise.model.errors import InputError
 from balise.model.index_ignore import INDEX_IGNORE, Pattern, is_ignored, patterns
 from balise.model.yaml_text import Mark, SyntaxProblem, load
 
-__all__ = ["ReadProblem", "Scan", "Source", "catalog_files", "holds_blobs", "load_catalog", "read_documents", "scan"]
+__all__ = ["ReadProblem", "Scan", "Source", "catalog_files", "load_catalog", "read_documents", "scan"]
 
 T = TypeVar("T")
 
@@ -80,23 +80,6 @@ def catalog_files(root: Path) -> list[str]:
     # The patterns of a folder come after those of the folders around it.
     ignored.sort(key=lambda pattern: pattern.folder.count("/"))
     return [path for path in paths if path.rpartition("/")[2] != INDEX_IGNORE and not is_ignored(path, ignored)]
-
-
-_FBC_SCHEMA = re.compile(
-    rb"""^[ \t{]*["']?schema["']?[ \t]*:[ \t]*["']?olm\.(?:package|channel|bundle|deprecations)\b""",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def holds_blobs(root: Path) -> bool:
-    """Whether a folder is a catalog: whether one of its files has a blob of one of the catalog's schemas."""
-    for path in catalog_files(root):
-        try:
-            if _FBC_SCHEMA.search(file_bytes(root / path)):
-                return True
-        except InputError:
-            continue
-    return False
 
 
 def load_catalog(root: Path | str) -> Catalog:
