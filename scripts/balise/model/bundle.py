@@ -8,6 +8,7 @@ the files of its folder, first document each, are the bundle's objects. Where th
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import zlib
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import (
+    MAX_FILE_BYTES,
     Document,
     FieldPath,
     Position,
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "BundleAnnotations",
+    "BundleFiles",
     "BundleLoadError",
     "CustomResourceDefinition",
     "LoadProblem",
     "ManifestObject",
     "load_bundle",
+    "load_bundle_files",
+    "read_bundle_files",
     "walk_files",
 ]
 
@@ -188,9 +193,12 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
-    """Paths of the files below *root*, in the order of names, folders not followed through links; and whether the path
-    goes through a dot name, which the loader skips. Paths are relative, with slashes."""
+def walk_files(root: Path, folders: list[str] | None = None) -> Iterator[tuple[str, bool]]:
+    """The files below *root*, in the order of names, links to folders not followed.
+
+    Paths are relative, with slashes; beside each is whether it goes through a name with a dot in front, which the
+    loader skips. Paths of folders are added to *folders*.
+    """
 
     def visit(folder: str, prefix: str, hidden: bool) -> Iterator[tuple[str, bool]]:
         with os.scandir(folder) as entries:
@@ -198,6 +206,8 @@ def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
         for entry in found:
             dotted = hidden or entry.name.startswith(".")
             if entry.is_dir(follow_symlinks=False):
+                if folders is not None:
+                    folders.append(prefix + entry.name)
                 yield from visit(entry.path, f"{prefix}{entry.name}/", dotted)
             else:
                 yield prefix + entry.name, dotted
@@ -205,22 +215,72 @@ def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
     yield from visit(str(root), "", hidden=False)
 
 
-def load_bundle(path: Path | str) -> Bundle:
-    """The bundle in directory *path*. Raises :class:`BundleLoadError`, or :class:`InputError` where *path* is none."""
+@dataclass(frozen=True)
+class BundleFiles:
+    """What is in a directory: every file's content, read once."""
+
+    root: Path
+    names: tuple[tuple[str, bool], ...]
+    """Each file's path below the root, and whether it goes through a name with a dot in front."""
+    contents: Mapping[str, bytes]
+    unreadable: Mapping[str, str]
+    """Why the others could not be read."""
+    folders: tuple[str, ...]
+    """Paths of the folders below the root."""
+
+    def digest(self) -> bytes:
+        """The same for the same names and contents, wherever the directory is."""
+        total = hashlib.blake2b(digest_size=20)
+        for name in self.folders:
+            total.update(b"/%b\0" % os.fsencode(name))
+        for name, _ in self.names:
+            data = self.contents.get(name)
+            size = b"?" if data is None else b"%d" % len(data)
+            total.update(b"%b\0%b\0" % (os.fsencode(name), size))
+            total.update(self.unreadable[name].encode() if data is None else data)
+        return total.digest()
+
+
+def read_bundle_files(path: Path | str) -> BundleFiles:
+    """Read a directory; raises :class:`InputError` where it is none, or has more bytes than are read."""
     root = Path(path)
+    folders: list[str] = []
     try:
-        listed = list(walk_files(root))
+        names = tuple(walk_files(root, folders))
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
-    return _Loader(root, listed).load()
+    contents, unreadable, total = {}, {}, 0
+    for name, _ in names:
+        try:
+            contents[name] = file_bytes(root / name)
+        except InputError as error:
+            unreadable[name] = error.message
+            continue
+        total += len(contents[name])
+        if total > MAX_FILE_BYTES:
+            raise InputError(
+                f"its files have more than {MAX_FILE_BYTES} bytes", place=str(path), way_out="check that it is a bundle"
+            )
+    return BundleFiles(root, names, contents, unreadable, tuple(folders))
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """The bundle in directory *path*. Raises :class:`BundleLoadError`, or :class:`InputError` where *path* is none."""
+    return load_bundle_files(read_bundle_files(path))
+
+
+def load_bundle_files(files: BundleFiles) -> Bundle:
+    """The bundle in a directory that was read; raises :class:`BundleLoadError`."""
+    return _Loader(files).load()
 
 
 class _Loader:
-    def __init__(self, root: Path, listed: list[tuple[str, bool]]) -> None:
-        self.root = root
-        self.listed = listed
+    def __init__(self, files: BundleFiles) -> None:
+        self.files = files
+        self.root = files.root
+        self.listed = files.names
         self.problems: list[LoadProblem] = []
-        self.contents: dict[str, bytes] = {}
+        self.contents = files.contents
         self.annotations = BundleAnnotations()
 
     def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
@@ -229,11 +289,8 @@ class _Loader:
         self.problems.append(LoadProblem(kind, message, place, source))
 
     def load(self) -> Bundle:
-        for file, _ in self.listed:
-            try:
-                self.contents[file] = file_bytes(self.root / file)
-            except InputError as error:
-                self.problem("unreadable", error.message, file)
+        for file, why in self.files.unreadable.items():
+            self.problem("unreadable", why, file)
         csv_files = []
         for file, hidden in self.listed:
             if hidden or file not in self.contents:
@@ -345,9 +402,10 @@ class _Loader:
             elif file in self.contents:
                 yield file
         # An empty folder holds no file that would show it.
-        for entry in sorted(os.scandir(self.root / folder), key=lambda each: each.name):
-            if entry.is_dir(follow_symlinks=False) and entry.name not in folders_seen:
-                self.problem("layout", f"the folder {entry.name} stands among the manifests", prefix + entry.name)
+        for path in self.files.folders:
+            name = path.removeprefix(prefix)
+            if path.startswith(prefix) and "/" not in name and name not in folders_seen:
+                self.problem("layout", f"the folder {name} stands among the manifests", path)
 
     def _read_object(self, file: str) -> ManifestObject | None:
         try:
