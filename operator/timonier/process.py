@@ -33,6 +33,8 @@ __all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
 
 APPLICATION_LABEL: Final = "timonier.dev/application"
 LEASE_NAME: Final = "timonier"
+ARCHITECTURES: Final = ("amd64",)
+"""What the operator's image is built and tested for."""
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DRAIN_SECONDS = 10.0
 _STUCK_SECONDS = 600.0
@@ -220,6 +222,12 @@ def deployment(image: str) -> dict[str, Any]:
                     "terminationGracePeriodSeconds": 30,
                     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                     "containers": [container],
+                    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [
+                            {"key": "kubernetes.io/arch", "operator": "In", "values": list(ARCHITECTURES)},
+                            {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+                        ]}],
+                    }}},
                     "topologySpreadConstraints": [
                         {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
                          "labelSelector": {"matchLabels": labels}},
