@@ -11,12 +11,12 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from balise.checks.catalog_graph import Channel, ChannelBundle, graph_problem
 from balise.checks.findings import Finding
 from balise.checks.suites.catalog import CATALOG_CHECKS, CATALOG_SUITE
-from balise.model.catalog_blobs import BLOB_TYPES
+from balise.model.catalog_blobs import BLOB_TYPES, PROPERTY_TYPES
 from balise.model.catalog_files import ReadProblem, Source, scan
 from balise.model.documents import Document, FieldPath, render_path
 from balise.model.go_types import MismatchError, decode
@@ -81,16 +81,6 @@ class _Blob:
 
 
 # --- Reading one document ---------------------------------------------------------------------------------------------
-
-_PROPERTY_TYPES: Final = {
-    "olm.package": "property.Package",
-    "olm.package.required": "PackageRequired",
-    "olm.gvk": "GVK",
-    "olm.gvk.required": "GVKRequired",
-    "olm.bundle.object": "BundleObject",
-    "olm.csv.metadata": "CSVMetadata",
-    "olm.channel": "property.Channel",
-}
 
 
 def _visit(source: Source, document: Document) -> _Blob:
@@ -175,7 +165,7 @@ def _property_value(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Mapping
     """The value, decoded into the type of the property; raises MismatchError."""
     if "value" not in found and not any(key.casefold() == "value" for key in raw):
         raise MismatchError("a value", None, why="there is no value")
-    kind = _PROPERTY_TYPES.get(found.get("type", ""))
+    kind = PROPERTY_TYPES.get(found.get("type", ""))
     return (decode(found.get("value"), kind) or {}) if kind else {}
 
 

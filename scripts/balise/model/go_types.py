@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from balise.model.documents import FieldPath
 
-__all__ = ["MismatchError", "convert_partially", "decode", "is_zero", "same"]
+__all__ = ["MismatchError", "convert_partially", "decode", "fields_of", "is_zero", "same"]
 
 
 class MismatchError(ValueError):
@@ -82,7 +82,7 @@ def _table() -> dict[str, str]:
 
 
 @cache
-def _fields(struct: str) -> list[tuple[str, str, bool]]:
+def fields_of(struct: str) -> list[tuple[str, str, bool]]:
     """The fields of a struct: name, type, and whether it is inlined from another."""
     found = []
     for field in _table().get(struct, "").split():
@@ -165,9 +165,9 @@ def _map_decoder(item_kind: str, mode: _Mode) -> Callable[[Json], Json]:
 def _struct_decoder(struct: str, mode: _Mode) -> Callable[[Json], Json]:
     # sigs.k8s.io/yaml looks for an inline struct's fields in the wrong place, so that nothing becomes text there.
     fields = {
-        name: _late(kind, "json" if inline and mode == "yaml" else mode) for name, kind, inline in _fields(struct)
+        name: _late(kind, "json" if inline and mode == "yaml" else mode) for name, kind, inline in fields_of(struct)
     }
-    null_refused = {name for name, kind, _ in _fields(struct) if kind in ("version", "release")}
+    null_refused = {name for name, kind, _ in fields_of(struct) if kind in ("version", "release")}
     folded = {} if mode == "exact" else {name.lower(): name for name in reversed(fields)}
 
     def read(value: Json) -> Json:
@@ -379,7 +379,7 @@ def is_zero(value: Json, kind: str) -> bool:
         return False
     if kind in _SCALARS or kind == "string":
         return not value or (kind == "version" and value == Version() and not value.build)
-    return all(is_zero(value.get(name), field) for name, field, _ in _fields(kind))
+    return all(is_zero(value.get(name), field) for name, field, _ in fields_of(kind))
 
 
 def same(left: Json, right: Json, kind: str) -> bool:
@@ -397,7 +397,7 @@ def same(left: Json, right: Json, kind: str) -> bool:
     if kind in _SCALARS or kind == "string":
         return bool(left == right or (not left and not right and is_zero(left, kind) and is_zero(right, kind)))
     left, right = left or {}, right or {}
-    return left == right or all(same(left.get(name), right.get(name), field) for name, field, _ in _fields(kind))
+    return left == right or all(same(left.get(name), right.get(name), field) for name, field, _ in fields_of(kind))
 
 
 def convert_partially(value: Json, type_name: str) -> tuple[Json, MismatchError | None]:
@@ -412,7 +412,7 @@ def convert_partially(value: Json, type_name: str) -> tuple[Json, MismatchError 
 def _convert_struct(value: Json, struct: str, into: dict[str, Any]) -> MismatchError | None:
     if not isinstance(value, dict):
         return MismatchError("a mapping", value)
-    for name, kind, _ in _fields(struct):
+    for name, kind, _ in fields_of(struct):
         item = value.get(name)
         if item is None:
             continue
