@@ -12,12 +12,19 @@ from balise.checks.registry import OPTIONAL_SUITES, REFERENCE_SUITES, Check, Opt
 from balise.checks.suites.catalog import CATALOG_SUITE
 from balise.checks.suites.ignores import IGNORES_SUITE
 from balise.checks.suites.load import LOAD_CHECKS, LOAD_SUITE
-from balise.model.bundle import Bundle, BundleLoadError, LoadProblem, load_bundle
+from balise.model.bundle import (
+    Bundle,
+    BundleFiles,
+    BundleLoadError,
+    LoadProblem,
+    load_bundle_files,
+    read_bundle_files,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_loaded", "run_suites"]
+__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites"]
 
 PROFILES: Final = ("default", "reference")
 """``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` those and ours."""
@@ -65,11 +72,16 @@ class Report:
 
 def check_bundle(path: Path | str, run: Run) -> Report:
     """Load the directory and run the suites on it; raises InputError where *path* is no directory to read."""
+    return check_files(read_bundle_files(path), str(path), run)
+
+
+def check_files(files: BundleFiles, path: str, run: Run) -> Report:
+    """Like :func:`check_bundle`, of files that are read already."""
     try:
-        bundle = load_bundle(path)
+        bundle = load_bundle_files(files)
     except BundleLoadError as error:
-        return Report(str(path), load_problems=tuple(_load_finding(problem) for problem in error.problems))
-    return check_loaded(bundle, run)
+        return Report(path, load_problems=tuple(_load_finding(problem) for problem in error.problems))
+    return replace(check_loaded(bundle, run), path=path)
 
 
 def check_loaded(bundle: Bundle, run: Run) -> Report:

@@ -228,9 +228,9 @@ class BundleFiles:
     folders: tuple[str, ...]
     """Paths of the folders below the root."""
 
-    def digest(self) -> bytes:
-        """The same for the same names and contents, wherever the directory is."""
-        total = hashlib.blake2b(digest_size=20)
+    def digest(self, key: bytes) -> bytes:
+        """The same for the same *key*, names and contents, wherever the directory is."""
+        total = hashlib.blake2b(key, digest_size=20)
         for name in self.folders:
             total.update(b"/%b\0" % os.fsencode(name))
         for name, _ in self.names:
