@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each processor)")
     parser.add_argument("--no-cache", action="store_true",
-                        help="neither use nor keep results, which are in $BALISE_CACHE_DIR or ~/.cache/balise")  # fmt: skip
+                        help="neither use nor keep results ($BALISE_CACHE_DIR, else ~/.cache/balise)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
