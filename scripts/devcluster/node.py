@@ -13,15 +13,14 @@ from pathlib import Path
 
 from devcluster import node_configuration as files
 from devcluster.errors import DevclusterError, UnavailableError
-from devcluster.images import Entry, Image, write_image, write_layer
+from devcluster.images import Entry, Image, names_in, write_image, write_layer
 from devcluster.layout import Layout
 from devcluster.network import Network, connect, connected, disconnect
-from devcluster.processes import Daemon
+from devcluster.processes import Daemon, as_administrator
 
 __all__ = [
     "check",
     "check_folder",
-    "environment",
     "furnish",
     "has_containerd",
     "inside",
@@ -35,11 +34,6 @@ _PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 _LAUNCHER = (sys.executable, "-m", "devcluster.namespaces")
 
 
-def environment(base: dict[str, str]) -> dict[str, str]:
-    """With the folders on PATH where distributions keep runc and nft; they are not on everybody's."""
-    return base | {"PATH": f"{base.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"}
-
-
 def check() -> None:
     """Raise UnavailableError when this machine cannot have a real node as it is: one sentence, and the way out."""
     if sys.platform != "linux":
@@ -48,7 +42,7 @@ def check() -> None:
         raise UnavailableError(
             "a real node needs root: run the command with sudo, or take simulated ones (--nodes kwok)"
         )
-    path = environment(dict(os.environ))["PATH"]
+    path = as_administrator(os.environ)["PATH"]
     missing = [name for name in files.PACKAGES if shutil.which(name, path=path) is None]
     if missing or _plugins() is None:
         raise UnavailableError(files.missing_sentence(missing, plugins=_plugins() is None))
@@ -115,7 +109,7 @@ def start(layout: Layout, network: Network, init: Daemon) -> None:
         folder.mkdir(exist_ok=True)
     description = json.dumps(files.surroundings(layout))
     command = (*_LAUNCHER, "make", str(init.pid_file), description)
-    if not init.start_through(command, environment(dict(os.environ))):
+    if not init.start_through(command, as_administrator(os.environ)):
         raise UnavailableError(f"the node's namespaces could not be made: {init.tail(3)}")
     connect(network, layout.label, _pid(init))
 
@@ -176,13 +170,14 @@ def has_containerd(init: Daemon) -> bool:
 
 
 def load_image(init: Daemon, archive: Path) -> list[str]:
-    """Import an archive as `docker save` and others write it, compressed or not; the images' names.
+    """Import an archive as `docker save` and others write it, compressed or not; the names that it gives.
 
     Raises DevclusterError.
     """
+    names = names_in(archive)
     with archive.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    # containerd does not see our path, but our open file.
+    # containerd does not see our path, but what we send.
     with gzip.open(archive) if compressed else archive.open("rb") as content:
         command = _ctr_command(init, "images", "import", "-")
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -191,10 +186,10 @@ def load_image(init: Daemon, archive: Path) -> list[str]:
             with contextlib.suppress(BrokenPipeError):
                 shutil.copyfileobj(content, process.stdin, 1 << 20)
         output, _ = process.communicate()
-    lines = output.decode(errors="replace").splitlines()
     if process.returncode != 0:
-        raise DevclusterError(f"{archive} could not be loaded as an image: {lines[-1] if lines else 'no reason given'}")
-    return [line.removeprefix("unpacking ").split(" ")[0] for line in lines if line.startswith("unpacking ")]
+        lines = output.decode(errors="replace").splitlines() or ["no reason given"]
+        raise DevclusterError(f"{archive} could not be loaded as an image: {lines[-1]}")
+    return names
 
 
 def _ctr(init: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from devcluster.layout import Layout
+from devcluster.names import DOMAIN
 from devcluster.network import Network
 
 __all__ = [
@@ -141,6 +142,8 @@ def kubelet_configuration(layout: Layout, network: Network, cgroup: str) -> str:
         "cgroupRoot": cgroup,
         "failCgroupV1": False,
         "failSwapOn": False,
+        "clusterDNS": [network.node],
+        "clusterDomain": DOMAIN,
         "resolvConf": "",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         # The disk is the machine's: how full it is, is no reason to evict pods or to throw images away.

@@ -187,6 +187,12 @@ def test_down_leaves_neither_process_nor_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "brief").exists()
 
 
+def test_simulated_nodes_take_no_image(own: Cluster) -> None:
+    refused = devcluster("load-image", "--dir", str(own.directory), "image.tar")
+    assert refused.returncode == 1
+    assert "nothing to load" in refused.stderr
+
+
 def test_a_foreign_folder_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     for command in ("up", "down"):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devcluster.cluster import Cluster, running
+from devcluster.components import INIT, INSIDE
 from devcluster.layout import Layout
 from devcluster.node_configuration import TUNABLES
 from devcluster.processes import Identity, identity_of
@@ -150,7 +151,7 @@ def test_after_the_end_of_its_first_process_a_node_comes_back_as_after_a_reboot(
     first = next(process.pid for process in cluster.status().processes if process.name == "node")
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    kube.wait("all is dead", lambda: cluster.status().dead() == ["node", "containerd", "kubelet", "kube-proxy"], 20)
+    kube.wait("all is dead", lambda: cluster.status().dead() == [INIT, *INSIDE], 20)
     cluster.start()
     assert cluster.status().ready
 

@@ -151,6 +151,8 @@ def test_a_service_is_answered_by_every_pod_behind_it(
 
     kube.wait("both pods answer through the ClusterIP", all_answered, 30)
     assert seen <= names | {""}
+    for name in ("web", f"web.{namespace}", f"web.{namespace}.svc.cluster.local"):
+        assert ask(name) in names, name
 
 
 def test_a_pod_reaches_the_api_server(kubectl: Kubectl, kube: Kube, namespace: str) -> None:

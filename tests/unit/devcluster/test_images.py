@@ -1,9 +1,14 @@
+import gzip
 import hashlib
+import io
 import json
 import tarfile
 from pathlib import Path
 
-from devcluster.images import Entry, Image, write_image, write_layer
+import pytest
+
+from devcluster.errors import DevclusterError
+from devcluster.images import Entry, Image, names_in, write_image, write_layer
 
 ENTRIES = (
     Entry("bin/"),
@@ -44,3 +49,35 @@ def test_an_image_names_its_layers_by_their_digests(tmp_path: Path) -> None:
 
 def test_the_same_files_are_the_same_image(tmp_path: Path) -> None:
     assert image(tmp_path / "a").read_bytes() == image(tmp_path / "b").read_bytes()
+
+
+def tar(folder: Path, name: str, content: bytes) -> Path:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    with tarfile.open(folder / "archive.tar", "w") as archive:
+        archive.addfile(info, io.BytesIO(content))
+    return folder / "archive.tar"
+
+
+def test_an_archive_says_what_it_names(tmp_path: Path) -> None:
+    archive = image(tmp_path / "a")
+    assert names_in(archive) == ["example.test/x:1"]
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(archive.read_bytes()))
+    assert names_in(tmp_path / "x.tar.gz") == ["example.test/x:1"]
+    annotations = {"io.containerd.image.name": "example.test/y:2", "org.opencontainers.image.ref.name": "2"}
+    index = json.dumps({"manifests": [{"annotations": annotations}, {}]}).encode()
+    assert names_in(tar(tmp_path, "./index.json", index)) == ["example.test/y:2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("manifest.json", b"{"), ("manifest.json", b"[1]"), ("index.json", b"1"), ("x", b"")]
+)
+def test_what_holds_no_image_is_told(tmp_path: Path, name: str, content: bytes) -> None:
+    with pytest.raises(DevclusterError, match="could not be loaded as an image"):
+        names_in(tar(tmp_path, name, content))
+
+
+def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("no image\n" * 1000)
+    with pytest.raises(DevclusterError, match="could not be loaded as an image"):
+        names_in(tmp_path / "words")
