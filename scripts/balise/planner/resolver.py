@@ -27,7 +27,7 @@ from balise.planner.solver import (
 )
 from balise.planner.universe import Entry, Subscription, Universe, existing_entries
 
-__all__ = ["Blocked", "Choice", "Resolution", "resolve"]
+__all__ = ["Blocked", "Choice", "Resolution", "candidates_in_order", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,29 @@ class Blocked:
         return "; ".join(self.facts)
 
 
-def resolve(universe: Universe, index: CatalogIndex | None = None) -> Resolution | Blocked:
+def resolve(
+    universe: Universe, index: CatalogIndex | None = None, *, supposing: Entry | None = None
+) -> Resolution | Blocked:
     """Resolve a namespace once.
 
     Args:
         universe: the state of the namespace, and its catalogs.
         index: of the same catalogs, to be shared by several resolutions.
+        supposing: a bundle that must be part of the result; asks why it is not, where it is not.
     """
-    return _Resolver(universe, index or CatalogIndex(universe.catalogs)).resolve()
+    return _Resolver(universe, index or CatalogIndex(universe.catalogs)).resolve(supposing)
+
+
+def candidates_in_order(universe: Universe, subscription: Subscription, index: CatalogIndex) -> list[Entry]:
+    """What the Subscription could install now, dependencies aside: the preferred one first, the installed CSV left out.
+
+    Raises:
+        BaliseError: when its channel has no order.
+    """
+    resolver = _Resolver(universe, index)
+    current = resolver.current(subscription)
+    entries = resolver.offered(subscription, current)
+    return [] if isinstance(entries, str) else list(_candidates(entries, current))
 
 
 @dataclass(slots=True)
@@ -98,7 +113,7 @@ class _Resolver:
         self._bundles: dict[Entry, _Bundle] = {}
         self._errors: list[BaliseError] = []
 
-    def resolve(self) -> Resolution | Blocked:
+    def resolve(self, supposing: Entry | None) -> Resolution | Blocked:
         self._expand(self._existing)
         if self._errors:
             return _failed(self._errors)
@@ -107,11 +122,13 @@ class _Resolver:
             return _failed(self._errors)
         # A channel and a name in it are all that OLM tells bundles of one catalog apart by.
         bundles = {bundle.entry.identifier: bundle for bundle in self._bundles.values()}
+        if supposing is not None and supposing.identifier in bundles:
+            bundles[supposing.identifier].constraints.append(Mandatory(""))
         variables += [Variable(identifier, bundle.constraints, bundle) for identifier, bundle in bundles.items()]
         variables += _invariants(bundles)
         solution = solve(variables)
         if isinstance(solution, Unsatisfiable):
-            return Blocked(_explained(solution))
+            return Blocked(_explained(solution, supposing))
         chosen = [variable.subject for variable in solution if isinstance(variable.subject, _Bundle)]
         return Resolution(
             tuple(
@@ -126,23 +143,16 @@ class _Resolver:
             f"subscription:{subscription.name}",
             [Mandatory(f"Subscription {subscription.name} asks for {_asked(subscription)}")],
         )
-        current = next((e for e in self._existing if e.name == subscription.installed_csv), None)
-        entries = self._offered(subscription, current)
+        current = self.current(subscription)
+        entries = self.offered(subscription, current)
         if isinstance(entries, str):
             variable.constraints.append(Prohibited(entries))
             return variable
         try:
-            ordered = _in_channel_order(entries)
+            candidates = _candidates(entries, current)
         except BaliseError as error:
             self._errors.append(error)
             return variable
-        covering = [entry for entry in ordered if current is None or entry.covers(current.name, current.version)]
-        candidates: dict[Entry, None] = {}
-        for entry in covering:
-            # With no channel asked for, the same bundle in another channel is as good. Which of them OLM takes
-            # depends on how Go walks a small map: nearly always the last one by channel name comes first.
-            same = sorted((other for other in entries if other.name == entry.name), key=lambda other: other.channel)
-            candidates.update((other, None) for other in reversed(same))
         self._expand(candidates)
         identifiers = [entry.identifier for entry in candidates]
         if current is not None:
@@ -159,7 +169,11 @@ class _Resolver:
         variable.constraints.append(Requires(tuple(identifiers), reason))
         return variable
 
-    def _offered(self, subscription: Subscription, current: Entry | None) -> list[Entry] | str:
+    def current(self, subscription: Subscription) -> Entry | None:
+        """What is installed for the Subscription."""
+        return next((entry for entry in self._existing if entry.name == subscription.installed_csv), None)
+
+    def offered(self, subscription: Subscription, current: Entry | None) -> list[Entry] | str:
         """Entries of the subscribed channel, or what is missing: a mistake even if nothing is to be installed."""
         key = subscription.source
         if key.name or key.namespace:
@@ -221,6 +235,18 @@ class _Resolver:
         return candidates
 
 
+def _candidates(entries: Sequence[Entry], current: Entry | None) -> dict[Entry, None]:
+    candidates: dict[Entry, None] = {}
+    for entry in _in_channel_order(entries):
+        if current is not None and not entry.covers(current.name, current.version):
+            continue
+        # With no channel asked for, the same bundle in another channel is as good. Which of them OLM takes depends on
+        # how Go walks a small map: nearly always the last one by channel name comes first.
+        same = sorted((other for other in entries if other.name == entry.name), key=lambda other: other.channel)
+        candidates.update((other, None) for other in reversed(same))
+    return candidates
+
+
 def _in_channel_order(entries: Sequence[Entry]) -> list[Entry]:
     by_channel = sorted(entries, key=lambda entry: (not entry.in_default_channel, entry.channel))
     groups = [list(group) for _, group in groupby(by_channel, key=lambda entry: entry.channel)]
@@ -258,8 +284,11 @@ def _failed(errors: Sequence[BaliseError]) -> Blocked:
     return Blocked(tuple(dict.fromkeys(error.message for error in errors)), retried=True)
 
 
-def _explained(conflict: Unsatisfiable) -> tuple[str, ...]:
-    """The conflict in words, reading from what is asked for to what stands in its way."""
+def _explained(conflict: Unsatisfiable, supposed: Entry | None) -> tuple[str, ...]:
+    """The conflict in words, reading from what is asked for to what stands in its way.
+
+    Where a bundle is only supposed to be chosen, nobody needs to hear who asked for it.
+    """
     mentioned = set()
     for subject, constraint in conflict.core:
         mentioned.add(subject)
@@ -267,7 +296,9 @@ def _explained(conflict: Unsatisfiable) -> tuple[str, ...]:
             mentioned.update(constraint.candidates)
     order = (Mandatory, Requires, Prohibited, Conflict, AtMostOne)
     facts = []
-    for _, constraint in sorted(conflict.core, key=lambda applied: order.index(type(applied[1]))):
+    for subject, constraint in sorted(conflict.core, key=lambda applied: order.index(type(applied[1]))):
+        if supposed is not None and subject.startswith("subscription:"):
+            continue
         if isinstance(constraint, AtMostOne):
             members = [member for member in constraint.members if member in mentioned] or list(constraint.members)
             names = list(dict.fromkeys(_name(member) for member in members))
@@ -277,7 +308,7 @@ def _explained(conflict: Unsatisfiable) -> tuple[str, ...]:
                 facts.append(f"only one of {_one_of(names, 'and')} may be installed: each is {constraint.reason}")
         else:
             facts.append(constraint.reason)
-    return tuple(dict.fromkeys(facts))
+    return tuple(fact for fact in dict.fromkeys(facts) if fact)
 
 
 def _name(identifier: str) -> str:

@@ -111,4 +111,4 @@ def _csv(reader: _Reader) -> InstalledCSV:
     properties = tuple(
         Property(part.text("type"), part.get("value", object, None)) for part in reader.parts("properties")
     )
-    return InstalledCSV(reader.text("name"), reader.text("version"), reader.text("replaces"), properties)
+    return InstalledCSV(reader.text("name"), reader.text("version"), reader.text("replaces"), properties=properties)

@@ -27,6 +27,9 @@ __all__ = [
 #: Name of the virtual source that holds what is installed.
 EXISTING = "@existing"
 
+# The registry takes these out of what it lists for the resolver.
+_CONTENT = frozenset(["olm.bundle.object", "olm.csv.metadata"])
+
 
 class SourceKey(NamedTuple):
     """Name and namespace of a CatalogSource; both empty in a Subscription that takes from any."""
@@ -90,6 +93,7 @@ class InstalledCSV:
     name: str
     version: str
     replaces: str = ""
+    phase: str = "Succeeded"
     properties: tuple[Property, ...] | None = ()
     owned: tuple[GVK, ...] = ()
     required: tuple[GVK, ...] = ()
@@ -103,6 +107,7 @@ class Universe:
     subscriptions: tuple[Subscription, ...]
     csvs: tuple[InstalledCSV, ...]
     namespace: str = "ns"
+    fail_forward: bool = False
 
     def with_state(self, subscriptions: Iterable[Subscription], csvs: Iterable[InstalledCSV]) -> Universe:
         """The same catalogs with another state of the namespace."""
@@ -110,10 +115,14 @@ class Universe:
 
 
 class BundleFacts:
-    """A bundle's properties and what they say, worked out once and shared by its entries in several channels."""
+    """A bundle's properties and what they say, worked out once and shared by its entries in several channels.
 
-    def __init__(self, properties: Sequence[Property], version: str) -> None:
+    ``content`` are the properties that hold manifests or what is shown of them: the resolver never sees those.
+    """
+
+    def __init__(self, properties: Sequence[Property], version: str, content: Sequence[Property] = ()) -> None:
         self.properties = tuple(properties)
+        self.content = tuple(content)
         self._version = version
 
     @cached_property
@@ -237,10 +246,7 @@ def entries_of(source: CatalogSource) -> list[Entry]:
     """Entries of a catalog as OLM builds them from what its registry lists: one for each bundle in each channel."""
     catalog = source.catalog
     defaults = {package.name: package.default_channel for package in catalog.packages}
-    facts = {
-        (bundle.package, bundle.name): BundleFacts(_listed_properties(bundle), bundle.version)
-        for bundle in catalog.bundles
-    }
+    facts = {(bundle.package, bundle.name): _bundle_facts(bundle) for bundle in catalog.bundles}
     entries = []
     for channel in catalog.channels:
         if channel.package not in defaults:
@@ -265,19 +271,24 @@ def entries_of(source: CatalogSource) -> list[Entry]:
     return entries
 
 
-def _listed_properties(bundle: Bundle) -> list[Property]:
-    # The registry takes these two out of what it lists: they are content, not facts for the resolver.
-    listed = [found for found in bundle.properties if found.type not in {"olm.bundle.object", "olm.csv.metadata"}]
+def _bundle_facts(bundle: Bundle) -> BundleFacts:
+    listed: list[Property] = []
+    content: list[Property] = []
+    for found in bundle.properties:
+        (content if found.type in _CONTENT else listed).append(found)
     if not any(found.type == "olm.package" for found in listed):
         listed.append(Property("olm.package", {"packageName": bundle.package, "version": bundle.version}))
-    return listed
+    return BundleFacts(listed, bundle.version, content)
 
 
 def existing_entries(universe: Universe) -> list[Entry]:
     """Entries of the virtual source: the CSVs of the namespace, with neither channel nor edges."""
     key = SourceKey(EXISTING, universe.namespace)
     entries = []
+    hidden = _failing_forward(universe.csvs) if universe.fail_forward else frozenset()
     for csv in universe.csvs:
+        if csv.name in hidden:
+            continue
         properties = _projected(csv, universe.subscriptions)
         facts = BundleFacts(properties, csv.version if _tolerant_version(csv.version) else "0.0.0")
         entries.append(
@@ -291,6 +302,20 @@ def existing_entries(universe: Universe) -> list[Entry]:
             )
         )
     return entries
+
+
+def _failing_forward(csvs: Sequence[InstalledCSV]) -> frozenset[str]:
+    """CSVs being replaced by one that failed, or by one that is itself being replaced so: fail-forward hides them."""
+    replaced_by = {csv.replaces: csv for csv in csvs if csv.replaces}
+    hidden = set()
+    for csv in csvs:
+        last, seen = csv, {csv.name}
+        while (following := replaced_by.get(last.name)) is not None and following.name not in seen:
+            last = following
+            seen.add(last.name)
+        if csv.phase == "Replacing" and last.phase == "Failed":
+            hidden.add(csv.name)
+    return frozenset(hidden)
 
 
 def _projected(csv: InstalledCSV, subscriptions: Sequence[Subscription]) -> tuple[Property, ...]:
