@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balise.checks.cache import program_fingerprint
 from balise.checks.findings import Finding
-from balise.checks.runner import Report, Run, check_files
+from balise.checks.runner import Report, Run, check_files, unreadable
 from balise.model.bundle import read_bundle_files
+from balise.model.errors import BaliseError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +54,7 @@ def check_bundles(
             yield known[path]
             continue
         result = next(results)
-        if cache:
+        if result.digest:
             new.append((result.digest, _to_text(result.report)))
         yield result.report
     if cache:
@@ -69,11 +71,18 @@ class _Result(NamedTuple):
 
 
 def _digest(path: str, key: bytes) -> bytes:
-    return read_bundle_files(path).digest(key)
+    try:
+        return read_bundle_files(path).digest(key)
+    except InputError:
+        return b""
 
 
 def _check(run: Run, key: bytes, path: str) -> _Result:
-    files = read_bundle_files(path)
+    try:
+        files = read_bundle_files(path)
+    except InputError as error:
+        # One directory that cannot be read does not keep the others from being checked.
+        return _Result(b"", Report(path, load_problems=(unreadable(path, error),)))
     return _Result(files.digest(key) if key else b"", check_files(files, path, run))
 
 
@@ -84,8 +93,13 @@ def _results(paths: list[str], check: partial[_Result], jobs: int) -> Iterator[_
         return
     # Forked, a process has all modules at once; where there is no fork, it imports them.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    with multiprocessing.get_context(method).Pool(jobs) as pool:
-        yield from pool.imap(check, paths, chunksize=max(1, min(8, len(paths) // (jobs * 4))))
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context(method)) as pool:
+        try:
+            yield from pool.map(check, paths, chunksize=max(1, min(8, len(paths) // (jobs * 4))))
+        except BrokenExecutor:
+            raise BaliseError(
+                "a process that checked bundles was ended from outside", way_out="try again with --jobs 1"
+            ) from None
 
 
 def _to_text(report: Report) -> str:

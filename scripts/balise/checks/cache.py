@@ -24,7 +24,7 @@ __all__ = ["Output", "ResultCache", "Snapshot", "default_file", "program_fingerp
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS reports (digest BLOB PRIMARY KEY, report TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS outputs (key BLOB PRIMARY KEY, paths BLOB, states BLOB, status INTEGER, text TEXT);
+CREATE TABLE IF NOT EXISTS outputs (key BLOB PRIMARY KEY, paths BLOB, states BLOB, status INTEGER, text BLOB);
 """
 _LAYOUT: Final = 1
 _MAX_REPORTS: Final = 50_000
@@ -143,14 +143,14 @@ class ResultCache:
             return None
         paths, states, status, text = found[0]
         before = Snapshot(tuple(os.fsdecode(path) for path in paths.split(b"\0")), states, 0)
-        return Output(text, status) if before.is_current() else None
+        return Output(text.decode("utf-8", "surrogatepass"), status) if before.is_current() else None
 
     def keep_output(self, key: bytes, before: Snapshot, output: Output) -> None:
         """Keep a run's output; *before* was taken before anything was read."""
         if len(before.paths) > _MAX_SNAPSHOT or not before.is_certain():
             return
         paths = b"\0".join(map(os.fsencode, before.paths))
-        row = (key, paths, before.states, output.status, output.text)
+        row = (key, paths, before.states, output.status, output.text.encode("utf-8", "surrogatepass"))
         self._write("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?)", [row])
         self._write("DELETE FROM outputs WHERE rowid <= (SELECT max(rowid) FROM outputs) - ?", [(_MAX_OUTPUTS,)])
 

@@ -24,7 +24,9 @@ from balise.model.bundle import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites"]
+    from balise.model.errors import InputError
+
+__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites", "unreadable"]
 
 PROFILES: Final = ("default", "reference")
 """``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` those and ours."""
@@ -130,6 +132,14 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
             span.end_column,
             document.source_line(span.start.line),
         )
+
+
+def unreadable(path: str, error: InputError) -> Finding:
+    """Why a directory could not be read at all, as a finding."""
+    check = LOAD_CHECKS["unreadable"]
+    return Finding(
+        LOAD_SUITE, "error", check.code, check.type, "", error.message, path, hint=error.way_out or check.hint
+    )
 
 
 def _load_finding(problem: LoadProblem) -> Finding:

@@ -15,11 +15,10 @@ import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import (
-    MAX_FILE_BYTES,
     Document,
     FieldPath,
     Position,
@@ -49,6 +48,12 @@ __all__ = [
     "read_bundle_files",
     "walk_files",
 ]
+
+MAX_MANIFEST_BYTES: Final = 16 * 2**20
+"""A larger file is not read: compressed, it could hardly be below OLM's limit for the whole bundle, which is 1 MiB."""
+
+MAX_BUNDLE_BYTES: Final = 64 * 2**20
+MAX_BUNDLE_FILES: Final = 5_000
 
 LoadKind = Literal["csv-missing", "csv-twice", "syntax", "type", "no-object", "layout", "unreadable"]
 
@@ -252,14 +257,16 @@ def read_bundle_files(path: Path | str) -> BundleFiles:
     contents, unreadable, total = {}, {}, 0
     for name, _ in names:
         try:
-            contents[name] = file_bytes(root / name)
+            contents[name] = file_bytes(root / name, MAX_MANIFEST_BYTES)
         except InputError as error:
             unreadable[name] = error.message
             continue
         total += len(contents[name])
-        if total > MAX_FILE_BYTES:
+        if total > MAX_BUNDLE_BYTES or len(contents) > MAX_BUNDLE_FILES:
             raise InputError(
-                f"its files have more than {MAX_FILE_BYTES} bytes", place=str(path), way_out="check that it is a bundle"
+                f"it has more than {MAX_BUNDLE_FILES} files or more than {MAX_BUNDLE_BYTES} bytes",
+                place=str(path),
+                way_out="check that it is a bundle: OLM takes 1 MiB, compressed",
             )
     return BundleFiles(root, names, contents, unreadable, tuple(folders))
 
