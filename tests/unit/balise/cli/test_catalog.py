@@ -11,7 +11,7 @@ import yaml
 from balise import cli
 from balise.checks.catalog import check_catalog
 from balise.model.bundle import load_bundle
-from balise.model.oci import Image, write_image
+from balise.model.oci import Image, read_image, write_image
 
 REPOSITORY = Path(__file__).parents[4]
 BUNDLE = REPOSITORY / "bundle/0.1.0"
@@ -106,3 +106,45 @@ def test_graph_of_a_broken_catalog_says_what_is_wrong(tmp_path: Path, capsys: py
     error = capsys.readouterr().err
     assert "catalog.yaml:1:1: BAL2071: package app has no default channel (and 1 more)" in error
     assert balise("graph", REPOSITORY / "catalog/timonier") == 0
+
+
+def test_image_has_the_catalog_and_its_label_and_the_same_digest_every_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = REPOSITORY / "catalog/timonier"
+    digests = set()
+    for name in ("a", "b"):
+        assert balise("image", folder, "--output", tmp_path / name, "--name", "v1") == 0
+        digests.add(capsys.readouterr().out.split()[0])
+    assert len(digests) == 1
+    image = read_image(tmp_path / "a", "registry.example.org/catalog:v1")
+    assert image.labels == {"operators.operatorframework.io.index.configs.v1": "/configs"}
+    assert image.files == {"configs/catalog.yaml": (folder / "catalog.yaml").read_bytes()}
+    assert balise("image", folder, "--output", tmp_path / "c", "--platform", "amd64") == 1
+    assert "--platform: is 'amd64'\n  write it as linux/amd64" in capsys.readouterr().err
+
+
+def test_diff_fails_where_users_are_harmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = REPOSITORY / "catalog/timonier"
+    assert balise("diff", folder, folder) == 0
+    assert capsys.readouterr().out == "nothing changes for anybody\n"
+    text = (folder / "catalog.yaml").read_text()
+    (tmp_path / "catalog.yaml").write_text(text.replace("candidate-v0", "stable-v0"))
+    assert balise("diff", folder, tmp_path) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("timonier\n  ! channel candidate-v0 is gone")
+    assert out.endswith("1 change harms users (marked !)\n")
+    assert balise("diff", folder, tmp_path, "--format", "json") == 1
+    changes = json.loads(capsys.readouterr().out)
+    assert [change["kind"] for change in changes] == ["channel-removed", "default-channel", "channel-added"]
+
+
+def test_merge_and_migrate_print_catalogs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = REPOSITORY / "catalog/timonier"
+    assert balise("merge", folder, folder) == 0
+    merged = capsys.readouterr().out
+    assert balise("migrate", folder, "--to", "objects", "--bundles", BUNDLE.parent) == 0
+    (tmp_path / "catalog.yaml").write_text(capsys.readouterr().out)
+    assert check_catalog(tmp_path).valid
+    assert balise("migrate", tmp_path) == 0
+    assert capsys.readouterr().out == merged
