@@ -48,8 +48,8 @@ REFERENCE_SUITES: Final = (
 """The suites of operator-framework/api, in the order in which its verdicts are recorded."""
 
 
-OPTIONAL_SUITES: Final = frozenset(("communityoperators", "packagemanifest"))
-"""Suites that run only when they are asked for: they judge a bundle by what one place of publication wants."""
+OPTIONAL_SUITES: Final = frozenset(("communityoperators", "packagemanifest", "scorecard"))
+"""Suites that run only when they are asked for: they judge by what one place of publication, or one program, wants."""
 
 
 @dataclass(frozen=True, slots=True)
