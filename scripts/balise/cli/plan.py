@@ -48,6 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="it never becomes available; may be repeated")  # fmt: skip
     parser.add_argument("--fail-forward", action="store_true",
                         help="the OperatorGroup allows to replace a failed CSV")  # fmt: skip
+    parser.add_argument("--olm", choices=["v0", "v1"], default="v0",
+                        help="v0: a Subscription (default); v1: a ClusterExtension")  # fmt: skip
+    parser.add_argument("--version", default="", metavar="RANGE", help="v1: the version range, e.g. '~1.2' or '1.2.3'")
+    parser.add_argument("--policy", choices=["CatalogProvided", "SelfCertified"], default="CatalogProvided",
+                        help="v1: the upgradeConstraintPolicy (default: %(default)s)")  # fmt: skip
     parser.add_argument("--format", choices=["text", "json"], default="text", help="default: %(default)s")
 
 
@@ -60,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from balise.planner import index, question, report, rounds  # noqa: PLC0415 (slow imports, only wanted here)
 
     catalogs = _catalogs(args.catalog)
+    if args.olm == "v1":
+        return _extension(args, catalogs)
     asked = question.Question(
         package=args.package,
         channel=args.channel,
@@ -94,6 +101,29 @@ def _catalogs(arguments: list[str]) -> list[CatalogSource]:
     if len({source.key for source in catalogs}) < len(catalogs):
         raise InputError("two catalogs have the same name", place="--catalog", way_out="Name them: --catalog NAME=DIR.")
     return catalogs
+
+
+def _extension(args: argparse.Namespace, catalogs: list[CatalogSource]) -> int:
+    from balise.planner import extension, question, report  # noqa: PLC0415
+
+    installed = ""
+    if args.installed:
+        installed = question.installed_csv(args.installed, args.package, catalogs, args.installed_version).version
+    asked = extension.Extension(
+        package=args.package,
+        version=args.version,
+        channels=(args.channel,) if args.channel else (),
+        policy=args.policy,
+        installed=args.installed,
+        installed_version=installed,
+    )
+    served = [extension.ClusterCatalog(each.key.name, each.catalog, each.priority) for each in catalogs]
+    walk = extension.walk(asked, served)
+    if args.format == "json":
+        sys.stdout.write(json.dumps(report.extension_data(asked, walk), indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(report.extension_text(asked, walk))
+    return 1 if walk.stopped else 0
 
 
 def _cluster(args: argparse.Namespace) -> Cluster:

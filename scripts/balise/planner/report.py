@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from balise.planner.explanation import channel_head, why_installed, why_no_further
+from balise.planner.extension import Extension, Walk
 from balise.planner.index import CatalogIndex
 from balise.planner.rollout import Cluster
 from balise.planner.rounds import Plan
 from balise.planner.universe import Subscription, Universe
 
-__all__ = ["as_data", "as_text"]
+__all__ = ["as_data", "as_text", "extension_data", "extension_text"]
 
 
 def as_data(planned: Plan, universe: Universe, cluster: Cluster, index: CatalogIndex) -> dict[str, Any]:
@@ -92,10 +93,10 @@ def _opening(subscription: Subscription, index: CatalogIndex, universe: Universe
 def _ending(planned: Plan, universe: Universe, index: CatalogIndex) -> list[str]:
     if planned.blocked is not None:
         kind = "tried again and again" if planned.blocked.retried else "not tried again until something changes"
-        held = [o.csv for this in planned.rounds for o in this.obstacles]
+        stuck = [o.csv for this in planned.rounds for o in this.obstacles]
         title = f"Blocked, for all Subscriptions of the namespace ({kind}):"
-        if held:
-            title = f"Until {held[-1]} runs, nothing in the namespace moves:"
+        if stuck:
+            title = f"Until {stuck[-1]} runs, nothing in the namespace moves:"
         return [title, *(f"  - {fact}" for fact in planned.blocked.facts)]
     lines = []
     held = {o.csv for this in planned.rounds for o in this.obstacles}
@@ -109,3 +110,33 @@ def _ending(planned: Plan, universe: Universe, index: CatalogIndex) -> list[str]
         else:
             lines += [f"Stays at {installed or 'nothing'}:", *(f"  - {reason}" for reason in reasons)]
     return lines
+
+
+def extension_data(extension: Extension, walk: Walk) -> dict[str, Any]:
+    """What becomes of a ClusterExtension, as JSON values."""
+    return {
+        "package": extension.package,
+        "version": extension.version,
+        "channels": list(extension.channels),
+        "upgradeConstraintPolicy": extension.policy,
+        "installed": extension.installed,
+        "steps": [
+            {"bundle": step.bundle.name, "version": step.bundle.version, "catalog": step.catalog} for step in walk.steps
+        ],
+        "stopped": None if walk.stopped is None else {"bundle": walk.stopped.bundle, "text": walk.stopped.text},
+    }
+
+
+def extension_text(extension: Extension, walk: Walk) -> str:
+    """What becomes of a ClusterExtension, in lines."""
+    has = f"{extension.installed} is installed" if extension.installed else "nothing is installed"
+    asked = [f"version {extension.version}"] if extension.version else []
+    asked += [f"channels {', '.join(extension.channels)}"] if extension.channels else []
+    lines = [f"ClusterExtension for {', '.join([extension.package, *asked])} ({extension.policy}); {has}"]
+    lines += [f"  installs {step.bundle.name} from catalog {step.catalog}" for step in walk.steps]
+    last = walk.steps[-1].bundle.name if walk.steps else extension.installed
+    if walk.stopped is not None:
+        lines.append(f"Stopped{f' at {last}' if last else ''}: {walk.stopped.text}")
+    else:
+        lines.append(f"Settled: {last}")
+    return "\n".join(lines) + "\n"
