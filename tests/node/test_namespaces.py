@@ -40,7 +40,7 @@ def test_the_inside_is_another_world(first: Daemon, tmp_path: Path) -> None:
     script = (
         "echo $$ > /srv/pid; ls /proc | grep -c '^[0-9]' > /srv/processes; ls /sys/class/net > /dev/null; "
         "cut -d: -f1 /proc/net/dev | tail -n +3 | tr -d ' ' > /srv/links; mkdir /var/lib/only-inside; "
-        "ls /var/lib > /srv/folders; mount -t tmpfs tmpfs /mnt"
+        "ls /var/lib > /srv/folders; mount -n -t tmpfs tmpfs /mnt"
     )
     program = inside(first, "look", script)
     assert program.wait_ended(10)
