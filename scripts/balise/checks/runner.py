@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites", "unreadable"]
 
+_MAX_MESSAGE: Final = 1000
+
 PROFILES: Final = ("default", "reference")
 """``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` those and ours."""
 
@@ -112,7 +114,7 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
     violations: Iterable[Violation] = check.rule(bundle, options) if check.rule else ()
     for violation in violations:
         kind, level = violation.type or check.type, violation.level or check.level
-        message, hint = violation.message, violation.hint or check.hint
+        message, hint = _shortened(violation.message), violation.hint or check.hint
         document = violation.document
         if document is None:
             yield Finding(suite, level, check.code, kind, violation.field, message, hint=hint)
@@ -132,6 +134,11 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
             span.end_column,
             document.source_line(span.start.line),
         )
+
+
+def _shortened(message: str) -> str:
+    """The message, which may quote what somebody wrote, at a length that can be shown."""
+    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…"
 
 
 def unreadable(path: str, error: InputError) -> Finding:

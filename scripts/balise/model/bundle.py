@@ -289,6 +289,8 @@ class _Loader:
         self.problems: list[LoadProblem] = []
         self.contents = files.contents
         self.annotations = BundleAnnotations()
+        self.not_read: dict[str, SyntaxProblem] = {}
+        """Files that mention a ClusterServiceVersion, and why they could not be read."""
 
     def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
         place = Position(str(self.root / file), mark.line + 1, mark.column + 1)
@@ -308,6 +310,8 @@ class _Loader:
                 csv_files.append(file)
         if not csv_files:
             self.problem("csv-missing", "no file's first document is a ClusterServiceVersion", "")
+            for file, problem in self.not_read.items():
+                self.problem("syntax", problem.message, file, problem.mark)
         bundle = None
         for folder in dict.fromkeys(file.rpartition("/")[0] for file in csv_files):
             bundle = self._load_folder(folder)
@@ -316,11 +320,12 @@ class _Loader:
         return bundle
 
     def _first_kind(self, file: str) -> str:
-        """The kind of a file's first object, read as JSON or YAML; problems are of no interest here."""
+        """The kind of a file's first object, read as JSON or YAML; problems only matter where there is no other CSV."""
         data = self.contents[file]
         try:
             document = first_document(file, data)
-        except SyntaxProblem:
+        except SyntaxProblem as problem:
+            self.not_read[file] = problem
             if not data[:30].lstrip().startswith(b"{"):
                 return ""
             try:
