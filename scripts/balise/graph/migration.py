@@ -5,17 +5,12 @@ Metadata alone cannot be turned into objects: those are in the bundle's image. T
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
-
-from balise.graph.rendering import Blob
+from balise.graph.rendering import Blob, held_csv
 from balise.graph.templates.sources import BundleRenderer
 from balise.model.catalog_blobs import canonical
 from balise.model.csv_metadata import csv_metadata
 from balise.model.errors import InputError
 from balise.model.go_types import MismatchError, decode
-from balise.model.yaml_text import SyntaxProblem, load
 
 __all__ = ["to_metadata", "to_objects"]
 
@@ -30,7 +25,7 @@ def to_metadata(blob: Blob) -> Blob:
     types = {each["type"] for each in properties}
     if blob.get("schema") != "olm.bundle" or not blob.get("image") or "olm.csv.metadata" in types:
         return blob
-    csv = next((data for each in properties if (data := _csv(each)) is not None), None)
+    csv = held_csv(properties)
     if csv is None:
         return blob
     try:
@@ -39,17 +34,6 @@ def to_metadata(blob: Blob) -> Blob:
         raise InputError(f"its ClusterServiceVersion: {error}", place=f"bundle {blob.get('name')}") from None
     kept = [each for each in properties if each["type"] != "olm.bundle.object"]
     return {**blob, "properties": [*kept, {"type": "olm.csv.metadata", "value": csv_metadata(fields)}]}
-
-
-def _csv(found: Blob) -> Any:
-    if found["type"] != "olm.bundle.object":
-        return None
-    try:
-        text = base64.b64decode(found["value"]["data"])
-        data = json.loads(text) if text.lstrip().startswith(b"{") else load(text)
-    except (ValueError, KeyError, TypeError, SyntaxProblem, RecursionError):
-        return None
-    return data if isinstance(data, dict) and data.get("kind") == "ClusterServiceVersion" else None
 
 
 def to_objects(blob: Blob, renderer: BundleRenderer) -> Blob:
