@@ -26,7 +26,7 @@ _MOST_READ: Final = 512 * 2**20
 """Bytes of all layers, unpacked. A bundle image has some hundred kilobytes."""
 _MOST_WRITTEN: Final = 64 * 2**20
 _MOST_JSON: Final = 4 * 2**20
-_MOST_ENTRIES: Final = 20_000
+_MOST_ENTRIES: Final = 10_000
 _MOST_AT_ONCE: Final = 2 * _MOST_JSON
 _WANTED: Final = frozenset(("manifests", "metadata", "tests"))
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
@@ -47,7 +47,7 @@ def _looks_like_archive(path: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack the bundle of an image into *folder*; raises :class:`InputError` for what is no bundle image, or unsafe."""
+    """Unpack the bundle of an image into *folder*; raises InputError for what is no bundle image, or unsafe."""
     try:
         with _source(path) as source:
             layers = _layers(source, path)
