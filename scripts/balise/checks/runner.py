@@ -159,7 +159,7 @@ def _load_finding(problem: LoadProblem) -> Finding:
         check.code,
         check.type,
         "",
-        problem.message,
+        _shortened(problem.message),
         file,
         line,
         column,
