@@ -138,7 +138,9 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
 
 def _shortened(message: str) -> str:
     """The message, which may quote what somebody wrote, at a length that can be shown."""
-    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…"
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    return f"{message[: _MAX_MESSAGE - 301]}…{message[-300:]}"
 
 
 def unreadable(path: str, error: InputError) -> Finding:

@@ -70,7 +70,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "long quantity": (
         CSV + "  install: {spec: {deployments: [{spec: {template: {spec: {containers: [{resources: {requests: {cpu: '"
         + "1" * 50_000 + "x'}}}]}}}}]}}\n",
-        "no" + "t a quantity",
+        "not a quantity",
     ),
     "long version": (CSV + "  version: " + "1." * 50_000 + "\n", "number"),
     "long name": (CSV.replace("a.v1.0.0", "a." * 100_000 + "!"), ""),
