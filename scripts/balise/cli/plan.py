@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from balise.planner.rollout import Cluster
     from balise.planner.universe import CatalogSource
 
-__all__ = ["HELP", "NAME", "configure", "run"]
+__all__ = ["HELP", "NAME", "configure", "load_catalogs", "run"]
 
 NAME = "plan"
 HELP = "tell what the Operator Lifecycle Manager will install, step by step, and why"
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("nothing to plan", way_out="Give --catalog DIR and --package NAME, or --scenarios FILE.")
     from balise.planner import index, question, report, rounds  # noqa: PLC0415 (slow imports, only wanted here)
 
-    catalogs = _catalogs(args.catalog)
+    catalogs = load_catalogs(args.catalog)
     if args.olm == "v1":
         return _extension(args, catalogs)
     asked = question.Question(
@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if planned.blocked or any(this.obstacles for this in planned.rounds) else 0
 
 
-def _catalogs(arguments: list[str]) -> list[CatalogSource]:
+def load_catalogs(arguments: list[str]) -> list[CatalogSource]:
+    """Read the catalogs of ``--catalog`` arguments, each with a lower priority than the one before."""
     from balise.model.catalog_files import load_catalog  # noqa: PLC0415
     from balise.planner.question import source_of  # noqa: PLC0415
 
