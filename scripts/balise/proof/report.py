@@ -99,9 +99,8 @@ def _package_lines(proof: Proof, *, everything: bool) -> list[str]:
     unsafe = sum(finding.level == "unsafe" for finding in proof.findings)
     notes = len(proof.findings) - unsafe
     verdict = "safe" if proof.safe else f"UNSAFE ({unsafe})"
-    lines.append(
-        f"{scene.package}: {verdict}, {_count(len(scene.edges), 'upgrade')}, {_count(notes, 'note')}" {'note' if notes == 1 else 'notes'}"
-    )
+    counts = f"{_count(len(scene.edges), 'upgrade')}, {_count(notes, 'note')}"
+    lines.append(f"{scene.package}: {verdict}, {counts}")
     return [*lines, ""]
 
 
