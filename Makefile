@@ -47,10 +47,12 @@ picture: $(STAMP)
 generate: $(STAMP)
 	$(BIN)/balise generate
 	$(BIN)/balise catalog build
+	$(BIN)/balise explain --all --format markdown --output docs/checks.md
 
 check-generated: $(STAMP)
 	$(BIN)/balise generate --check
 	$(BIN)/balise catalog build --check
+	$(BIN)/balise explain --all --format markdown --output docs/checks.md --check
 
 bench: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)

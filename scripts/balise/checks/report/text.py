@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from balise.checks.fixes import FIXABLE
+from balise.checks.manual import example_parts
 from balise.checks.registry import find_check
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _advice(finding: Finding, paint: _Painter, *, first: bool) -> Iterator[str]:
         fixable = paint("good", " (balise check --fix does it)") if finding.code in FIXABLE else ""
         yield f"{margin}{sign} {paint('bold', 'to fix')}: {finding.hint}{fixable}"
     if first and check:
-        instead = check.example.partition("\n# instead\n")[2]
+        _, _, instead = example_parts(check)
         # What is expected, shown: once for each check, and only where it is short enough not to drown the finding.
         if instead and instead.count("\n") < 8:
             yield f"{margin}{sign} {paint('bold', 'expected')}, for example:"

@@ -473,7 +473,7 @@ _PATH_SEGMENT_NAMES: Final = frozenset(("ClusterRole", "ClusterRoleBinding", "Ro
     "BAL3013",
     suites=_SUITE,
     type=_TYPE,
-    hint="give the object a name of lower-case letters, digits, - and .",
+    hint="give the object a name of lower-case letters, digits, dots and hyphens",
     reference=f"{_FORMAT}: validateKubectlable",
     example="""
         apiVersion: v1

@@ -153,9 +153,11 @@ def example_unknown_field(bundle: Bundle, _: Options) -> Iterator[Violation]:
     hint="add a spec that shows the most important fields",
     reference=f"{_REFERENCE}: basic-check-spec",
     example="""
-        alm-examples: |- [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"}}] #
-        instead alm-examples: |- [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"},
-        "spec": {"replicas": 3}}]
+        alm-examples: |-
+          [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"}}]
+        # instead
+        alm-examples: |-
+          [{"apiVersion": "example.com/v1", "kind": "Example", "spec": {"replicas": 3}}]
         """,
 )
 def example_without_spec(bundle: Bundle, _: Options) -> Iterator[Violation]:
