@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ from balise.checks.cache import program_fingerprint
 from balise.checks.findings import Finding
 from balise.checks.runner import Report, Run, check_files, unreadable
 from balise.model.bundle import read_bundle_files
+from balise.model.documents import Memo
 from balise.model.errors import BaliseError, InputError
 
 if TYPE_CHECKING:
@@ -83,7 +85,16 @@ def _check(run: Run, key: bytes, path: str) -> _Result:
     except InputError as error:
         # One directory that cannot be read does not keep the others from being checked.
         return _Result(b"", Report(path, load_problems=(unreadable(path, error),)))
-    return _Result(files.digest(key) if key else b"", check_files(files, path, run))
+    # What is made for a bundle goes with it: looking for cycles all the while would only take time.
+    gc.disable()
+    try:
+        return _Result(files.digest(key) if key else b"", check_files(files, path, run, _MEMO))
+    finally:
+        gc.enable()
+
+
+_MEMO: Final = Memo()
+"""Of this process: the CRDs of one version of an operator are often those of the next."""
 
 
 def _results(paths: list[str], check: partial[_Result], jobs: int) -> Iterator[_Result]:

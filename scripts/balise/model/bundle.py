@@ -21,6 +21,7 @@ from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import (
     Document,
     FieldPath,
+    Memo,
     Position,
     file_bytes,
     first_document,
@@ -276,14 +277,19 @@ def load_bundle(path: Path | str) -> Bundle:
     return load_bundle_files(read_bundle_files(path))
 
 
-def load_bundle_files(files: BundleFiles) -> Bundle:
-    """The bundle in a directory that was read; raises :class:`BundleLoadError`."""
-    return _Loader(files).load()
+def load_bundle_files(files: BundleFiles, memo: Memo | None = None) -> Bundle:
+    """The bundle in a directory that was read; raises :class:`BundleLoadError`.
+
+    With a *memo*, texts that it knows are not read again.
+    """
+    return _Loader(files, memo).load()
 
 
 class _Loader:
-    def __init__(self, files: BundleFiles) -> None:
+    def __init__(self, files: BundleFiles, memo: Memo | None) -> None:
         self.files = files
+        self.memo = memo
+        self.documents: dict[str, Document | None] = {}
         self.root = files.root
         self.listed = files.names
         self.problems: list[LoadProblem] = []
@@ -323,7 +329,7 @@ class _Loader:
         """The kind of a file's first object, read as JSON or YAML; problems only matter where there is no other CSV."""
         data = self.contents[file]
         try:
-            document = first_document(file, data)
+            document = self._first_document(file)
         except SyntaxProblem as problem:
             self.not_read[file] = problem
             if not data[:30].lstrip().startswith(b"{"):
@@ -334,6 +340,11 @@ class _Loader:
                 return ""
             return _kind(value) if isinstance(value, dict) else ""
         return _kind(document.data) if document and isinstance(document.data, dict) else ""
+
+    def _first_document(self, file: str) -> Document | None:
+        if file not in self.documents:
+            self.documents[file] = first_document(f"{self.root}/{file}", self.contents[file], self.memo)
+        return self.documents[file]
 
     def _read_annotations(self, file: str) -> None:
         data = self.contents[file]
@@ -421,7 +432,7 @@ class _Loader:
 
     def _read_object(self, file: str) -> ManifestObject | None:
         try:
-            document = first_document(str(self.root / file), self.contents[file])
+            document = self._first_document(file)
         except SyntaxProblem as problem:
             self.problem("syntax", problem.message, file, problem.mark)
             return None

@@ -22,6 +22,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "Document",
     "FieldPath",
+    "Memo",
     "Position",
     "Span",
     "file_bytes",
@@ -96,6 +97,10 @@ def split_documents(data: bytes) -> Iterator[Chunk]:
     Raises :class:`SeparatorProblem` where a separator line has more than a comment on it.
     """
     start, line = 0, 0
+    if b"\n---" not in data and not data.startswith(b"---"):
+        if data:
+            yield Chunk(data, 0, len(data))
+        return
     for found in _SEPARATOR_LINE.finditer(data):
         rest = found[1].strip()
         if rest and not rest.startswith(b"#"):
@@ -220,13 +225,35 @@ def _compose(text: bytes) -> Any:
         parser.dispose()
 
 
-def first_document(file: str, data: bytes) -> Document | None:
+class Memo:
+    """What texts were read as, so that files that many bundles share are read once. Bounded; the oldest go first."""
+
+    def __init__(self, limit: int = 8 * 2**20) -> None:
+        self._left = limit
+        self._values: dict[bytes, Json] = {}
+
+    def load(self, text: bytes) -> Json:
+        """As :func:`balise.model.yaml_text.load`. The value may be shared, and must not be changed."""
+        if text in self._values:
+            return self._values[text]
+        value = load(text)
+        while self._left < len(text) and self._values:
+            oldest = next(iter(self._values))
+            del self._values[oldest]
+            self._left += len(oldest)
+        if len(text) <= self._left:
+            self._values[text] = value
+            self._left -= len(text)
+        return value
+
+
+def first_document(file: str, data: bytes, memo: Memo | None = None) -> Document | None:
     """The first document of *data*, read as YAML; None for an empty file. Raises :class:`SyntaxProblem`."""
     chunk = next(split_documents(data), None)
     if chunk is None:
         return None
     try:
-        return Document(file, chunk.text, load(chunk.text), chunk.line)
+        return Document(file, chunk.text, (memo.load if memo else load)(chunk.text), chunk.line)
     except SyntaxProblem as problem:
         raise SyntaxProblem(problem.message, Mark(problem.mark.line + chunk.line, problem.mark.column)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balise.checks.registry import Options, Violation, check
@@ -85,8 +86,12 @@ def _examples(csv: ClusterServiceVersion) -> _Examples | None:
     key = next((key for key in ("alm-examples", "olm.examples") if key in csv.annotations), None)
     if key is None:
         return None
+    return _read_examples(key, csv.annotations[key])
+
+
+@lru_cache(maxsize=8)
+def _read_examples(key: str, text: str) -> _Examples:
     path = ("metadata", "annotations", key)
-    text = csv.annotations[key]
     if not text:
         return _Examples(path)
     try:
