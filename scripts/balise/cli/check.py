@@ -31,9 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
+        default=["."],
         metavar="PATH",
-        help="a bundle's folder, a tree of them, a bundle image (OCI layout or archive), or a catalog's folder",
+        help="a bundle's folder, a tree of them, a bundle image (OCI layout or archive), or a catalog's folder"
+        " (default: the working folder)",
     )
     parser.add_argument("--profile", choices=("default", "reference"),
                         help="reference: the reference tools' suites and verdict, nothing more")  # fmt: skip
