@@ -93,12 +93,12 @@ class ManifestObject:
         """The object as JSON values."""
         return self.document.data or {}
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its kind; empty where there is none."""
         return _text(self.data.get("kind"))
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """Its apiVersion; empty where there is none."""
         return _text(self.data.get("apiVersion"))
@@ -114,7 +114,7 @@ class ManifestObject:
         found, problem = convert_partially(self.data, type_name)
         return found if problem is None else None
 
-    @property
+    @cached_property
     def gvk(self) -> GVK:
         """Group, version and kind; empty ones where the apiVersion has more than one slash."""
         group_version = api_group_version(self.api_version)
@@ -258,7 +258,7 @@ def read_bundle_files(path: Path | str) -> BundleFiles:
     contents, unreadable, total = {}, {}, 0
     for name, _ in names:
         try:
-            contents[name] = file_bytes(root / name, MAX_MANIFEST_BYTES)
+            contents[name] = file_bytes(f"{root}/{name}", MAX_MANIFEST_BYTES)
         except InputError as error:
             unreadable[name] = error.message
             continue
