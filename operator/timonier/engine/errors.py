@@ -3,6 +3,7 @@
 __all__ = [
     "ApiError",
     "ConflictError",
+    "ConnectionSettingsError",
     "ForbiddenError",
     "InvalidError",
     "NotFoundError",
@@ -40,6 +41,10 @@ class ForbiddenError(ApiError):
 
 class InvalidError(ApiError):
     """The object breaks a rule of its schema (422)."""
+
+
+class ConnectionSettingsError(Exception):
+    """Nothing tells how to reach the API server, or what does cannot be read."""
 
 
 class NotLeaderError(Exception):
