@@ -41,10 +41,13 @@ class Prohibited:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """If the variable is chosen, one of the candidates must be: the earlier, the better."""
+    """If the variable is chosen, one of the candidates must be: the earlier, the better.
+
+    ``reason`` becomes text by ``str``, when it is needed.
+    """
 
     candidates: tuple[str, ...]
-    reason: str
+    reason: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ class _Problem:
             if applied is not None
             else [(variable.identifier, constraint) for variable in variables for constraint in variable.constraints]
         )
+        self._numbers_of: dict[int, tuple[int, ...]] = {}
+        self._literals_of: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._clauses: list[_Clause] = []
         self._watches: dict[int, list[int]] = defaultdict(list)
         self._requirements: dict[int, list[tuple[tuple[int, ...], int]]] = defaultdict(list)
@@ -204,10 +209,10 @@ class _Problem:
                 if other in self._number:
                     self._add_clause(tuple({2 * subject + 1, 2 * self._number[other] + 1}), origin)
             case Requires(candidates):
-                numbers = tuple(dict.fromkeys(self._number[candidate] for candidate in candidates))
+                numbers = self._numbers(candidates)
                 self._requirements[subject].append((numbers, number))
                 if subject not in numbers:
-                    self._add_clause((2 * subject + 1, *(2 * candidate for candidate in numbers)), origin)
+                    self._add_clause((2 * subject + 1, *self._literals_of[numbers]), origin)
             case AtMostOne(members):
                 seen: set[int] = set()
                 for member in (self._number[name] for name in members):
@@ -217,6 +222,15 @@ class _Problem:
                         seen.add(member)
                         self._groups_of[member].append(len(self._groups))
                 self._groups.append((tuple(seen), number))
+
+    def _numbers(self, candidates: tuple[str, ...]) -> tuple[int, ...]:
+        # Whole channels share one tuple of candidates, so it is worth to know it by its identity.
+        known = self._numbers_of.get(id(candidates))
+        if known is None:
+            known = tuple(dict.fromkeys(self._number[candidate] for candidate in candidates))
+            self._numbers_of[id(candidates)] = known
+            self._literals_of[known] = tuple(2 * number for number in known)
+        return known
 
     def _add_clause(self, literals: tuple[int, ...], origin: frozenset[int]) -> None:
         if len(literals) == 1:
