@@ -41,7 +41,8 @@ def render(outcome: Outcome, *, full: bool = True, color: bool = False, width: i
     lines: list[str] = []
     shown: set[str] = set()
     for _, findings in outcome.parts():
-        for finding in findings:
+        # Suites are no order to work in: a person goes through a file from its beginning to its end.
+        for finding in sorted(findings, key=lambda each: (each.file, each.line, each.column, each.code)):
             lines.append(_headline(finding, paint))
             if full:
                 lines += _excerpt(finding, paint, width)

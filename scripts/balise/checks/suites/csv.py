@@ -313,10 +313,12 @@ def example_not_provided(bundle: Bundle, _: Options) -> Iterator[Violation]:
     examples = _examples(bundle.csv)
     if examples is None or examples.problem:
         return
-    for kind in sorted(examples.kinds - _provided(bundle.csv).keys()):
-        yield Violation(
-            f"the example {kind} is of no kind that the operator provides", bundle.csv.document, examples.path
-        )
+    provided = _provided(bundle.csv)
+    for kind in sorted(examples.kinds - provided.keys()):
+        others = sorted(each.version for each in provided if (each.group, each.kind) == (kind.group, kind.kind))
+        known = f": of {kind.kind} it provides {', '.join(others)}" if others else ""
+        message = f"the operator does not provide the kind of the example {kind}{known}"
+        yield Violation(message, bundle.csv.document, examples.path)
 
 
 @check(
@@ -354,7 +356,7 @@ def provided_without_example(bundle: Bundle, _: Options) -> Iterator[Violation]:
         return
     for kind, path in _provided(bundle.csv).items():
         if kind not in examples.kinds:
-            yield Violation(f"the provided kind {kind} has no example", bundle.csv.document, path)
+            yield Violation(f"the provided kind {kind} has no example", bundle.csv.document, (*path, "kind"))
 
 
 _INSTALL_MODES: Final = ("spec", "installModes")
