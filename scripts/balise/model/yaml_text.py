@@ -180,10 +180,13 @@ def _refuse_escaped_slash(text: bytes | str) -> None:
     """In double quotes, libyaml reads ``\\/`` as a slash (YAML 1.2, for JSON's sake); go-yaml v2 does not know it."""
     characters = text if isinstance(text, str) else text.decode("utf-8", "replace")
     characters = characters.removeprefix("\ufeff")
-    parser: Any = CParser(text)
+    parser = CParser(text)
     try:
-        while type(event := parser.get_event()) is not DocumentEndEvent and type(event) is not StreamEndEvent:
-            if type(event) is ScalarEvent and event.style == '"':
+        while True:
+            event = parser.get_event()
+            if type(event) in (DocumentEndEvent, StreamEndEvent):
+                return
+            if isinstance(event, ScalarEvent) and event.style == '"' and event.start_mark and event.end_mark:
                 written = characters[event.start_mark.index : event.end_mark.index]
                 if _ESCAPED_SLASH.match(written):
                     raise _at(event, "found unknown escape character: write / without a backslash")
