@@ -26,7 +26,7 @@ __all__ = ["DeafWatchError", "WatchedKind", "Watcher"]
 _CENSUS_PERIOD: Final = 300.0
 _CENSUS_AFTER_RELIST: Final = 5.0
 _CATCH_UP_POLL: Final = 0.05
-_CATCH_UP_LIMIT: Final = 60.0
+_SILENCE_LIMIT: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Watcher:
         self._notice = notice
         self._namespaces = tuple(namespaces)
         self._relisted: dict[Resource, asyncio.Event] = {kind.resource: asyncio.Event() for kind in kinds}
+        self._heard: dict[Resource, int] = {kind.resource: 0 for kind in kinds}
         self.started = asyncio.Event()
         """Set once kopf runs; until then it decides what a signal does."""
         self.synced = asyncio.Event()
@@ -120,6 +121,7 @@ class Watcher:
 
     def _take_in(self, resource: Resource, kind: str | None, manifest: Any) -> None:
         metrics.WATCH_EVENTS.labels(str(resource), kind or "LISTED").inc()
+        self._heard[resource] += 1
         if kind == "DELETED":
             change = self._cache.forget(resource, manifest)
         else:
@@ -187,17 +189,19 @@ class Watcher:
 
     async def _catch_up(self, kind: WatchedKind, listed: dict[Request, int], as_of: int) -> None:
         """Wait until the cache holds all that was listed, forgetting what has been deleted since."""
-        try:
-            async with asyncio.timeout(_CATCH_UP_LIMIT):
-                waited = 0
-                while self._cache.behind(kind.resource, listed):
-                    await asyncio.sleep(_CATCH_UP_POLL)
-                    waited += 1
-                    if waited % 100 == 0:
-                        listed, as_of = await self._census(kind)
-        except TimeoutError:
-            behind = self._cache.behind(kind.resource, listed)
-            raise DeafWatchError(
-                f"the watch of {kind.resource} is {behind} objects behind the list of version {as_of} "
-                f"after {_CATCH_UP_LIMIT:.0f} s"
-            ) from None
+        time = asyncio.get_running_loop().time
+        heard, since = self._heard[kind.resource], time()
+        polls = 0
+        while behind := self._cache.behind(kind.resource, listed):
+            await asyncio.sleep(_CATCH_UP_POLL)
+            # Many objects on a busy machine take long: only a watch that says nothing at all meanwhile is deaf.
+            if self._heard[kind.resource] != heard:
+                heard, since = self._heard[kind.resource], time()
+            elif time() - since > _SILENCE_LIMIT:
+                raise DeafWatchError(
+                    f"the watch of {kind.resource} is {behind} objects behind the list of version {as_of} "
+                    f"and has said nothing for {_SILENCE_LIMIT:.0f} s"
+                )
+            polls += 1
+            if polls % 100 == 0:
+                listed, as_of = await self._census(kind)
