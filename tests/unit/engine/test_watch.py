@@ -18,12 +18,12 @@ KIND = WatchedKind(APPLICATIONS)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_SILENCE_LIMIT", 0.2)
-    monkeypatch.setattr(watch, "_CATCH_UP_POLL", 0.005)
+    monkeypatch.setattr(watch, "_CATCH_UP_POLL", 0.02)
 
 
 def watcher() -> Watcher:
     cache = Cache(primaries=(APPLICATIONS,), label="timonier.dev/application")
-    return Watcher(cast("Client", None), cache, [KIND], lambda change: None)
+    return Watcher(cast("Client", None), cache, [KIND], lambda _: None)
 
 
 def told(number: int) -> dict[str, Any]:
