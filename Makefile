@@ -55,6 +55,7 @@ check-generated: $(STAMP)
 	$(BIN)/balise explain --all --format markdown --output docs/checks.md --check
 
 bench: $(STAMP)
+	$(BIN)/python tests/bench/catalogs.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)
 
 clean:
