@@ -89,7 +89,7 @@ def load_catalog(root: Path | str) -> Catalog:
     path = Path(root)
     files = [path] if path.is_file() else [path / file for file in catalog_files(path)]
     with _no_collecting():
-        return catalog_from_blobs(_blobs(files), place=str(root))
+        return catalog_from_blobs(list(_blobs(files)), place=str(root))
 
 
 def _blobs(files: list[Path]) -> Iterator[Any]:
