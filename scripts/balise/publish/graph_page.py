@@ -107,7 +107,7 @@ GRAPH_SCRIPT: Final = """
     const title = document.createElement("h3");
     title.textContent = node.dataset.name + " in channel " + lane(node).dataset.channel;
     graph.querySelector(".choice").replaceChildren(title, ...row.querySelector(".story").cloneNode(true).childNodes);
-    node.scrollIntoView({ block: "nearest", inline: "nearest" });
+    node.scrollIntoView({ block: "nearest", inline: "center" });
   };
 
   const follow = () => {
