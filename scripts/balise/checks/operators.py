@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from balise.checks.findings import Finding
 from balise.checks.runner import Report
-from balise.checks.suites.communityoperators import COMMUNITY_SUITE, CONFIGURATION, DANGLING, LOOP, NAMES
+from balise.checks.suites.communityoperators import (
+    COMMUNITY_SUITE,
+    CONFIGURATION,
+    DANGLING,
+    LOOP,
+    NAMES,
+    PLATFORMS,
+    platform_selector,
+)
 from balise.checks.suites.packagemanifest import PACKAGE_CHANNELS, PACKAGE_FIELDS, PACKAGE_SUITE
 from balise.model.bundle import Bundle, BundleLoadError, load_bundle
 from balise.model.documents import Document, FieldPath, file_bytes
 from balise.model.errors import InputError
+from balise.model.platform_versions import PLATFORM_ANNOTATION, InvalidPlatformError, PlatformRange
 from balise.model.semver import InvalidRangeError, VersionRange
 from balise.model.yaml_text import SyntaxProblem, load
 
@@ -93,6 +102,7 @@ def _community(folder: str, bundles: Sequence[Bundle]) -> Iterator[Finding]:
         newest = max(bundles, key=lambda bundle: bundle.csv.version)
         message = f"the bundles use several names: {', '.join(sorted(names))}"
         yield _finding(NAMES, message, newest.csv.document, ("metadata", "name"))
+    yield from _replaced_platforms(bundles)
     path = Path(folder) / "ci.yaml"
     found = _read(path)
     configuration: Mapping[str, Any] = {}
@@ -105,6 +115,23 @@ def _community(folder: str, bundles: Sequence[Bundle]) -> Iterator[Finding]:
         yield _finding(CONFIGURATION, f"ci.yaml is {reason}", Document(str(path), b"", None))
     if configuration.get("updateGraph") == "replaces-mode":
         yield from _graph(bundles)
+
+
+def _replaced_platforms(bundles: Sequence[Bundle]) -> Iterator[Finding]:
+    by_name = {bundle.csv.name: bundle for bundle in bundles}
+    for bundle in bundles:
+        replaced = by_name.get(str(bundle.csv.spec.get("replaces") or ""))
+        if replaced is None:
+            continue
+        document, selector = platform_selector(bundle)
+        try:
+            own, other = (PlatformRange.parse(each or "v4.0") for each in (selector, platform_selector(replaced)[1]))
+        except InvalidPlatformError:
+            continue  # said of the bundle itself
+        if not other.covers(own):
+            message = f"{bundle.csv.name} is for OpenShift {own}, {replaced.csv.name}, which it replaces, for {other}"
+            path: FieldPath = ("annotations", PLATFORM_ANNOTATION)
+            yield _finding(PLATFORMS, message, document or bundle.csv.document, path)
 
 
 _MODES: Final = ("replaces-mode", "semver-mode")
@@ -140,7 +167,11 @@ _SEMVER_CHANNELS: Final = frozenset(("Candidate", "Fast", "Stable"))
 def _release_configs(configuration: Mapping[str, Any], bundles: Sequence[Bundle]) -> Iterator[Finding]:
     fbc = configuration.get("fbc")
     mapping = fbc.get("catalog_mapping") if isinstance(fbc, dict) else None
-    types = {each.get("template_name"): each.get("type") for each in mapping or () if isinstance(each, dict)}
+    types = {
+        each["template_name"]: each.get("type")
+        for each in (mapping if isinstance(mapping, list) else ())
+        if isinstance(each, dict) and isinstance(each.get("template_name"), str)
+    }
     for bundle in bundles:
         document = _read(Path(bundle.path) / "release-config.yaml")
         if not isinstance(document, Document) or not isinstance(document.data, dict):
@@ -154,7 +185,7 @@ def _release_configs(configuration: Mapping[str, Any], bundles: Sequence[Bundle]
             path: FieldPath = ("catalog_templates", index)
             name = each.get("template_name") if isinstance(each, dict) else None
             channels = each.get("channels") if isinstance(each, dict) else None
-            if name not in types:
+            if not isinstance(name, str) or name not in types:
                 message = f"the template {name!r} is not in the fbc.catalog_mapping of ci.yaml"
                 yield _finding(CONFIGURATION, message, document, (*path, "template_name"))
             elif (

@@ -1,8 +1,8 @@
 """Suite ``communityoperators``: the static checks of the community-operators repositories (operator-pipelines).
 
 Those that look at a bundle alone are here; those that look at all bundles of an operator and its ci.yaml are declared
-here and done by :mod:`balise.checks.operators`. What needs the platform's list of versions, which is on the network,
-is left out.
+here and done by :mod:`balise.checks.operators`. Nothing is asked of the network: which Kubernetes a platform has is
+computed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from balise.checks.registry import Check, Options, Violation, check, declare
 from balise.checks.suites.standardcapabilities import CAPABILITY_LEVELS
 from balise.checks.suites.standardcategories import STANDARD_CATEGORIES
 from balise.model.documents import Document, FieldPath
+from balise.model.platform_versions import PLATFORM_ANNOTATION, InvalidPlatformError, PlatformRange
 from balise.model.semver import InvalidVersionError, Version
 from balise.model.yaml_text import SyntaxProblem, load
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from balise.checks.findings import Level
     from balise.model.bundle import Bundle
 
-__all__ = ["COMMUNITY_SUITE", "CONFIGURATION", "DANGLING", "LOOP", "NAMES"]
+__all__ = ["COMMUNITY_SUITE", "CONFIGURATION", "DANGLING", "LOOP", "NAMES", "PLATFORMS", "platform_selector"]
 
 COMMUNITY_SUITE: Final = "communityoperators"
 _TYPE: Final = "StaticTest"
@@ -240,6 +241,59 @@ def network_policies(bundle: Bundle, _: Options) -> Iterator[Violation]:
             yield Violation(f"the bundle has the NetworkPolicy {each.name}", each.document, ("kind",))
 
 
+@check(
+    "BAL3210",
+    suites=COMMUNITY_SUITE,
+    type=_TYPE,
+    hint="let com.redhat.openshift.versions begin with a version whose Kubernetes is at least minKubeVersion",
+    reference=f"{_REFERENCE}: check_api_version_constraints",
+    example="""
+        # with "minKubeVersion: 1.25.0", which OpenShift has had since 4.12
+        annotations:
+          com.redhat.openshift.versions: v4.10
+        # instead
+        annotations:
+          com.redhat.openshift.versions: v4.12
+        """,
+)
+def platform_versions(bundle: Bundle, _: Options) -> Iterator[Violation]:
+    """The platform versions do not agree with minKubeVersion.
+
+    A catalog of a platform whose Kubernetes is older than minKubeVersion would offer what OLM then refuses to install.
+    Where minKubeVersion is set and no platform is named, the bundle goes into the catalogs of all of them.
+    """
+    text = bundle.csv.min_kube_version
+    if not text:
+        return
+    path: FieldPath = ("spec", "minKubeVersion")
+    try:
+        least = Version.parse_tolerant(text)
+    except InvalidVersionError as error:
+        yield Violation(f"minKubeVersion {text!r} is no version: {error}", bundle.csv.document, path)
+        return
+    document, selector = platform_selector(bundle)
+    if selector is None or document is None:
+        message = f"minKubeVersion is {text}, and {PLATFORM_ANNOTATION} does not limit the platforms"
+        yield Violation(message, bundle.csv.document, path, level="warning")
+        return
+    place = ("annotations", PLATFORM_ANNOTATION)
+    try:
+        platforms = PlatformRange.parse(selector)
+    except InvalidPlatformError as error:
+        yield Violation(f"{PLATFORM_ANNOTATION} cannot be read: {error}", document, place)
+        return
+    if platforms.oldest_kubernetes < least:
+        has = f"OpenShift 4.{platforms.least} has Kubernetes {platforms.oldest_kubernetes}"
+        yield Violation(f"{has}, older than minKubeVersion {text}", document, place)
+
+
+def platform_selector(bundle: Bundle) -> tuple[Document | None, str | None]:
+    """The annotations file, and what it says of platforms; None where it says nothing."""
+    document = bundle.annotations.document
+    found = _value(document.data, ("annotations", PLATFORM_ANNOTATION)) if document else None
+    return document, None if found is None else str(found)
+
+
 _RELEASE_CONFIG: Final = "release-config.yaml"
 
 
@@ -359,4 +413,19 @@ CONFIGURATION: Final = _declare(
     """,
     "write ci.yaml as the repository's documentation says",
     f"{_COMMON}: check_bundle_release_config; the repositories' ci.yaml",
+)
+PLATFORMS: Final = _declare(
+    "BAL3211",
+    "error",
+    "The replaced bundle is for other platform versions",
+    """A bundle must not be in a platform's catalog without the one that it replaces: the upgrade graph of that catalog
+    would begin in the middle.""",
+    """
+    # 1.1.0, where 1.0.0 has v4.12
+    annotations: {com.redhat.openshift.versions: v4.10}
+    # instead
+    annotations: {com.redhat.openshift.versions: v4.12}
+    """,
+    "let both have the same com.redhat.openshift.versions",
+    f"{_REFERENCE}: check_replaces_availability",
 )

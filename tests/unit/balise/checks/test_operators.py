@@ -138,6 +138,46 @@ def test_release_config(write: Write, text: str, count: int) -> None:
     assert _codes(folder) == [("BAL3205", "error")] * count
 
 
+@pytest.mark.parametrize(
+    ("minimum", "platforms", "found"),
+    [
+        ("1.25.0", "v4.12", []),
+        ("1.25.0", "v4.12-v4.14", []),
+        ("1.25.0", "v4.10", [("BAL3210", "error")]),
+        ("1.25.0", "=v4.11", [("BAL3210", "error")]),
+        ("1.25.0", "4.12-4.x", [("BAL3210", "error")]),
+        ("1.25.0", None, [("BAL3210", "warning")]),
+        ("newest", "v4.12", [("BAL3210", "error")]),
+        (None, "v4.10", []),
+    ],
+)
+def test_platform_versions(write: Write, minimum: str | None, platforms: str | None, found: list[str]) -> None:
+    folder = write("1.0.0", **({"minKubeVersion": minimum} if minimum else {}))
+    if platforms:
+        with (folder / "metadata" / "annotations.yaml").open("a") as file:
+            file.write(f"  com.redhat.openshift.versions: {platforms}\n")
+    assert _codes(folder) == found
+
+
+@pytest.mark.parametrize(
+    ("own", "replaced", "said"),
+    [
+        ("v4.12", "v4.12", ""),
+        ("v4.14", "v4.12", ""),
+        ("v4.10", "v4.12", "4.10 and later"),
+        ("v4.12", "v4.12-v4.13", "4.13"),
+    ],
+)
+def test_the_replaced_bundle_is_where_its_successor_is(write: Write, own: str, replaced: str, said: str) -> None:
+    paths = [write("1.0.0"), write("1.1.0", replaces="example.v1.0.0")]
+    for path, platforms in zip(paths, (replaced, own), strict=True):
+        with (path / "metadata" / "annotations.yaml").open("a") as file:
+            file.write(f"  com.redhat.openshift.versions: {platforms}\n")
+    found = _operator(paths)
+    assert [code for code, _ in found] == (["BAL3211"] if said else [])
+    assert not said or said in found[0][1]
+
+
 def test_upgrade_graph(write: Write, tmp_path: Path) -> None:
     paths = [write("1.0.0"), write("1.1.0", replaces="example.v1.0.0"), write("1.2.0", replaces="example.v1.1.0")]
     (tmp_path / "example" / "ci.yaml").write_text("updateGraph: replaces-mode\nfbc: {enabled: true}\n")
