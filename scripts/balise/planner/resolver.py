@@ -126,9 +126,14 @@ class _Resolver:
         bundles = {bundle.entry.identifier: bundle for bundle in self._bundles.values()}
         if supposing is not None and supposing.identifier in bundles:
             bundles[supposing.identifier].constraints.append(Mandatory(""))
-        variables += [Variable(identifier, bundle.constraints, bundle) for identifier, bundle in bundles.items()]
-        variables += _invariants(bundles)
-        solution = solve(variables)
+        installed: list[Variable] = []
+        offered: list[Variable] = []
+        for identifier, bundle in bundles.items():
+            variable = Variable(identifier, bundle.constraints, bundle)
+            (installed if bundle.entry.source.is_existing else offered).append(variable)
+        # Go walks a map of more than eight variables in any order; a smaller one mostly as it was filled: what is
+        # installed comes first.
+        solution = solve([*installed, *variables, *offered, *_invariants(bundles)])
         if isinstance(solution, Unsatisfiable):
             return Blocked(_explained(solution, supposing))
         chosen = [variable.subject for variable in solution if isinstance(variable.subject, _Bundle)]
