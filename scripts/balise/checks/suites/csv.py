@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from balise.checks.examples import inner_document
 from balise.checks.registry import Options, Violation, check
 from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import FieldPath, parse_json
@@ -78,8 +79,10 @@ class _Examples(NamedTuple):
     """The example custom resources of a ClusterServiceVersion, or why there are none."""
 
     path: FieldPath
-    kinds: frozenset[GVK] = frozenset()
+    kinds: Mapping[GVK, int] = {}
+    """Each kind, and the index of its first example."""
     problem: str = ""
+    data: Any = None
 
 
 def _examples(csv: ClusterServiceVersion) -> _Examples | None:
@@ -108,7 +111,7 @@ def _read_examples(key: str, text: str) -> _Examples:
 
 
 def _example_kinds(path: FieldPath, key: str, found: list[Any]) -> _Examples:
-    kinds = set()
+    kinds: dict[GVK, int] = {}
     for index, item in enumerate(found):
         kind = item.get("kind") if isinstance(item, dict) else None
         version = item.get("apiVersion") if isinstance(item, dict) else None
@@ -117,8 +120,8 @@ def _example_kinds(path: FieldPath, key: str, found: list[Any]) -> _Examples:
             return _Examples(
                 path, problem=f"item {index} of {key} is no Kubernetes object with a kind and an apiVersion"
             )
-        kinds.add(GVK(*group_version, kind))
-    return _Examples(path, frozenset(kinds))
+        kinds.setdefault(GVK(*group_version, kind), index)
+    return _Examples(path, kinds, data=found)
 
 
 @check(
@@ -314,11 +317,17 @@ def example_not_provided(bundle: Bundle, _: Options) -> Iterator[Violation]:
     if examples is None or examples.problem:
         return
     provided = _provided(bundle.csv)
-    for kind in sorted(examples.kinds - provided.keys()):
+    inner = (
+        inner_document(bundle.csv.document, examples.path, examples.data) if examples.kinds.keys() - provided else None
+    )
+    for kind in sorted(examples.kinds.keys() - provided.keys()):
         others = sorted(each.version for each in provided if (each.group, each.kind) == (kind.group, kind.kind))
         known = f": of {kind.kind} it provides {', '.join(others)}" if others else ""
         message = f"the operator does not provide the kind of the example {kind}{known}"
-        yield Violation(message, bundle.csv.document, examples.path)
+        if inner:
+            yield Violation(message, inner, (examples.kinds[kind], "kind"))
+        else:
+            yield Violation(message, bundle.csv.document, examples.path)
 
 
 @check(

@@ -51,3 +51,11 @@ def test_an_odd_default_channel_is_shown_where_it_stands(folder: Path) -> None:
 
 def test_a_container_is_shown_by_its_name(folder: Path) -> None:
     assert "name: manager" in _found(folder, "BAL1902").excerpt
+
+
+def test_one_of_many_examples_is_shown_itself(folder: Path) -> None:
+    path = folder / "manifests" / "csv.yaml"
+    examples = '|-\n      [{"apiVersion": "example.com/v1",\n        "kind": "Other"}]'
+    path.write_text(path.read_text().replace("  annotations:\n", f"  annotations:\n    alm-examples: {examples}\n"))
+    found = _found(folder, "BAL1108")
+    assert (found.excerpt, found.column) == ('        "kind": "Other"}]', 17)
