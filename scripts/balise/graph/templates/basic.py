@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from balise.checks.catalog import reading_problem
 from balise.graph.rendering import Blob
 from balise.graph.templates.sources import BundleRenderer
-from balise.model.catalog_blobs import canonical, in_order, meta
+from balise.model.catalog_blobs import canonical, in_order
 from balise.model.documents import Document, FieldPath
 from balise.model.errors import InputError
-from balise.model.go_types import MismatchError
 
 __all__ = ["SCHEMA", "render", "template_entries"]
 
@@ -37,22 +37,25 @@ def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
 def template_entries(document: Document) -> list[tuple[FieldPath, Blob]]:
     """The blobs below ``entries`` as opm reads them, and where each stands."""
     data: dict[str, Any] = document.data
-    key = next((key for key in data if key.lower() == "entries"), "entries")
-    entries = data.get(key)
-    if entries is None:
-        return []
-    if not isinstance(entries, list):
-        raise _wrong(document, (key,), "entries must be a list of catalog blobs")
-    return [((key, index), _blob(document, (key, index), entry)) for index, entry in enumerate(entries)]
+    # Of fields that differ in case only, the last one counts; but all must have the right form.
+    found: list[tuple[FieldPath, Blob]] = []
+    for key in (key for key in data if key.lower() == "entries"):
+        entries = data[key]
+        if entries is None:
+            continue
+        if not isinstance(entries, list):
+            raise _wrong(document, (key,), "entries must be a list of catalog blobs")
+        found = [((key, index), _blob(document, (key, index), entry)) for index, entry in enumerate(entries)]
+    return found
 
 
 def _blob(document: Document, path: FieldPath, entry: object) -> Blob:
-    if not isinstance(entry, dict) or not meta(entry, "schema"):
+    if not isinstance(entry, dict):
         raise _wrong(document, path, "a catalog blob is a mapping with a schema, such as olm.channel")
-    try:
-        return canonical(entry)
-    except MismatchError as error:
-        raise _wrong(document, (*path, *error.path), str(error)) from None
+    problem = reading_problem(entry)
+    if problem is not None:
+        raise _wrong(document, (*path, *problem[0]), problem[1])
+    return canonical(entry)
 
 
 def _wrong(document: Document, path: FieldPath, message: str, way_out: str = "") -> InputError:
