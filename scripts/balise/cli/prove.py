@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prove and print; 1 when something is unsafe."""
-    from balise.cli.plan import load_catalogs  # noqa: PLC0415 (slow imports, only wanted here)
+    from balise.cli.plan import load_catalogs, warn_of_gaps  # noqa: PLC0415 (slow imports, only wanted here)
     from balise.model.catalog_files import load_catalog  # noqa: PLC0415
     from balise.proof import hazards, objects, proof, report  # noqa: PLC0415
 
@@ -49,14 +49,16 @@ def run(args: argparse.Namespace) -> int:
     if hazard is not None:
         sys.stdout.write(f"{hazard.code}: {hazard.title}\n\n{hazard.explanation}\n")
         return 0
+    catalogs = load_catalogs(args.catalog)
     proofs = proof.prove_all(
-        load_catalogs(args.catalog),
+        catalogs,
         args.package,
         contents=_contents(args.bundles),
         previous=load_catalog(args.previous) if args.previous else None,
         kube_versions=[version for text in args.kube_version for version in _kube_versions(text)],
         objects=objects.read_objects(args.objects),
     )
+    warn_of_gaps(NAME, catalogs[:1], [each.scene.package for each in proofs])
     if args.explain:
         sys.stdout.write(report.explained_edge(proofs, args.explain))
     elif args.format == "json":

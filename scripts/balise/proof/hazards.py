@@ -255,7 +255,8 @@ def _dependencies(scene: Scene) -> Iterator[tuple[Level, str, str, str]]:
     """A dependency cannot be met, or is met by something unexpected.
 
     OLM v0 takes the installed operator first, then the same catalog, then others by priority, and in each the default
-    channel first; a range without an upper bound below `-0` lets pre-releases in.
+    channel first; a range without an upper bound below `-0` lets pre-releases in. Where the operator that is needed
+    comes from a further catalog, give that one with a further --catalog.
     """
     for journey in scene.journeys:
         if journey.olm == "v0" and not journey.start.name and not journey.hops and journey.head:

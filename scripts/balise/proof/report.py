@@ -110,6 +110,8 @@ def _count(number: int, what: str) -> str:
 
 def _row(journey: Journey, kube_versions: Sequence[Version]) -> list[str]:
     ends = f"at the head, {journey.head}" if journey.reaches_head else f"at {journey.end or 'nothing'}"
+    if journey.refused:
+        ends += "; OLM v1 refuses the bundle"
     held = [version for version in kube_versions if journey.olm == "v0" and journey.held_by(version)]
     if held:
         ends += f"; stuck on Kubernetes {', '.join(map(_minor, held))}"
@@ -136,7 +138,10 @@ def _finding_lines(findings: Sequence[Finding], *, everything: bool) -> list[str
         where = f"channel {finding.channel}, " if finding.channel else ""
         lines.append(f"{finding.level} {finding.code} {where}{finding.subject}: {finding.text}")
     if hidden:
-        lines.append(f"{hidden} ways of users who would have to switch channels end before a head (--all shows them)")
+        whose = "users who would have to switch channels, or whom OLM v1 refuses"
+        lines.append(
+            f"{_count(hidden, 'way')} of {whose}, {'ends' if hidden == 1 else 'end'} before a head (see --all)"
+        )
     return [*lines, ""] if lines else []
 
 

@@ -147,6 +147,8 @@ def test_scenarios_give_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert first["id"] == "x"
     assert "catalog cat in namespace olm offers nothing, or does not exist" in first["blocked"]
     assert second == {"id": "y", "rounds": [], "blocked": None, "final": []}
+    assert main(["plan", "--scenarios", str(path)]) == 0
+    assert "Scenario x\nSubscription to a, channel c of catalog cat; nothing is installed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"catalogs": 1}', '{"subscriptions": [{"name": 1}]}', '{"csvs": [1]}',
