@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +45,17 @@ def run(args: argparse.Namespace) -> int:
     from balise.publish.trees import read_tree, write_file, write_folder  # noqa: PLC0415
 
     folder, catalog_folder = _folders(args)
-    bundle = _checked(folder)
+    bundle = _loaded(folder)
     package = bundle.annotations.package
     archetypes, catalog = _own_catalog(catalog_folder, bundle)
     target = args.to / "operators" / package
+    present = read_tree(target)
     choices = Choices(args.update_graph, tuple(args.reviewer), args.overwrite)
-    plan = plan_submission(bundle, Tree(read_tree(target)), choices, archetypes=archetypes, catalog=catalog)
-    sys.stderr.writelines(f"balise publish: note: {note}\n" for note in plan.notes)
+    plan = plan_submission(bundle, Tree(present), choices, archetypes=archetypes, catalog=catalog)
     if plan.reasons:
         raise BaliseError("not published: " + "; ".join(plan.reasons), place=str(target / plan.folder))
+    _check({**present, **plan.files}, target, plan.folder)
+    sys.stderr.writelines(f"balise publish: note: {note}\n" for note in plan.notes)
     if plan.unchanged:
         sys.stdout.write(f"{target / plan.folder} is up to date\n")
         return 0
@@ -84,28 +88,44 @@ def _folders(args: argparse.Namespace) -> tuple[Path, Path | None]:
     return settings.output / (args.version or settings.version), settings.root / "catalog"
 
 
-def _checked(folder: Path) -> Bundle:
-    """The bundle; raises BaliseError, after telling the findings, where a check of theirs finds an error."""
-    from balise.checks.registry import suites  # noqa: PLC0415 (slow imports)
-    from balise.checks.report import Outcome, render  # noqa: PLC0415
-    from balise.checks.runner import Report, Run, check_bundle, check_loaded  # noqa: PLC0415
-    from balise.model.bundle import BundleLoadError, load_bundle  # noqa: PLC0415
+def _loaded(folder: Path) -> Bundle:
+    from balise.model.bundle import BundleLoadError, load_bundle  # noqa: PLC0415 (slow import)
 
-    profile = Run.of_profile("default")
-    more = ("communityoperators",) if "communityoperators" in suites().keys() - set(profile.suites) else ()
-    wanted = Run((*profile.suites, *more), profile.options, merge=True)
-    bundle: Bundle | None = None
-    report: Report
     try:
         bundle = load_bundle(folder)
-        report = check_loaded(bundle, wanted)
-    except BundleLoadError:
-        report = check_bundle(folder, wanted)
-    if report.findings or report.load_problems:
-        sys.stderr.write(render(Outcome((report,)), "text", color=sys.stderr.isatty()))
-    if bundle is None or report.failed:
-        raise BaliseError("the catalogs' CI would refuse it", place=str(folder), way_out="mend what is listed above")
+    except BundleLoadError as error:
+        raise InputError(f"the bundle cannot be loaded: {error}", place=str(folder)) from None
+    if not bundle.annotations.package:
+        raise InputError(
+            "metadata/annotations.yaml does not say which package it belongs to",
+            place=str(folder),
+            way_out="add the annotation operators.operatorframework.io.bundle.package.v1",
+        )
     return bundle
+
+
+def _check(files: Mapping[str, bytes], target: Path, version: str) -> None:
+    """Run the checks on the tree as it would be; raises BaliseError, after telling them, where there are errors."""
+    from balise.checks.operators import check_operators  # noqa: PLC0415 (slow imports)
+    from balise.checks.report import Outcome, render  # noqa: PLC0415
+    from balise.checks.runner import Run, check_bundle  # noqa: PLC0415
+    from balise.checks.suites.communityoperators import COMMUNITY_SUITE  # noqa: PLC0415
+    from balise.publish.trees import write_folder  # noqa: PLC0415
+
+    profile = Run.of_profile("default")
+    wanted = Run(tuple(dict.fromkeys((*profile.suites, COMMUNITY_SUITE))), profile.options, merge=True)
+    with tempfile.TemporaryDirectory(prefix="balise-publish-") as temporary:
+        staged = Path(temporary) / "operators" / target.name
+        write_folder(staged, files)
+        report = check_bundle(staged / version, wanted)
+        bundles = sorted({path.partition("/")[0] for path in files if path.split("/")[1:2] == ["manifests"]})
+        together = check_operators([str(staged / name) for name in bundles], (COMMUNITY_SUITE,))
+        outcome = Outcome((report, *together))
+        if any(outcome.findings()):
+            text = render(outcome, "text", color=sys.stderr.isatty())
+            sys.stderr.write(text.replace(str(staged), str(target)))
+    if outcome.failed:
+        raise BaliseError("the catalogs' CI would refuse it", place=str(target / version), way_out="mend what is told")
 
 
 def _own_catalog(folder: Path | None, bundle: Bundle) -> tuple[list[str], Catalog | None]:
