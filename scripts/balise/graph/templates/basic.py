@@ -7,11 +7,12 @@ from typing import Any, Final
 from balise.checks.catalog import reading_problem
 from balise.graph.rendering import Blob
 from balise.graph.templates.sources import BundleRenderer
-from balise.model.catalog_blobs import canonical, in_order
+from balise.model.catalog import Catalog
+from balise.model.catalog_blobs import canonical, in_order, meta
 from balise.model.documents import Document, FieldPath
 from balise.model.errors import InputError
 
-__all__ = ["SCHEMA", "render", "template_entries"]
+__all__ = ["SCHEMA", "render", "template_entries", "template_of"]
 
 SCHEMA: Final = "olm.template.basic"
 
@@ -32,6 +33,23 @@ def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
             )
         found.append(renderer(blob["image"]).blob)
     return in_order(found)
+
+
+def template_of(catalog: Catalog) -> Blob:
+    """The template that describes a catalog; raises InputError for a bundle without an image to be named by."""
+    entries = []
+    for raw in catalog.blobs:
+        if meta(raw, "schema") != "olm.bundle":
+            entries.append(dict(raw))
+            continue
+        image = canonical(raw)["image"]
+        if not image:
+            raise InputError(
+                f"bundle {meta(raw, 'name')} has no image, and a basic template names bundles by image",
+                way_out="give it one, or convert to a substitutes template",
+            )
+        entries.append({"schema": "olm.bundle", "image": image})
+    return {"schema": SCHEMA, "entries": entries}
 
 
 def template_entries(document: Document) -> list[tuple[FieldPath, Blob]]:

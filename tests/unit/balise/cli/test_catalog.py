@@ -175,3 +175,17 @@ def test_deprecations_are_published_by_the_next_build(tmp_path: Path, capsys: py
     assert "  ~ channel candidate-v0 is now deprecated: Use stable-v1." in capsys.readouterr().out
     assert balise("deprecate", "", "--channel", "candidate-v0", *config) == 0
     assert not (tmp_path / "catalog/deprecations.yaml").exists()
+
+
+@pytest.mark.parametrize("kind", ["basic", "substitutes"])
+def test_a_converted_catalog_renders_to_itself(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = REPOSITORY / "catalog/timonier"
+    assert balise("merge", folder) == 0
+    catalog = capsys.readouterr().out
+    assert balise("convert-template", kind, folder) == 0
+    template = tmp_path / "template.yaml"
+    template.write_text(capsys.readouterr().out)
+    assert ("olm.csv.metadata" in template.read_text()) == (kind == "substitutes")
+    level = ("--migrate-level", "bundle-object-to-csv-metadata")
+    assert balise("render-template", template, "--bundles", BUNDLE.parent, "-o", "yaml", *level) == 0
+    assert capsys.readouterr().out == catalog
