@@ -298,8 +298,12 @@ class _Loader:
         self.not_read: dict[str, SyntaxProblem] = {}
         """Files that mention a ClusterServiceVersion, and why they could not be read."""
 
+    def _name(self, file: str) -> str:
+        """What findings call a file of the bundle: always the bundle's path, a slash, and its own, even below "."."""
+        return f"{self.root}/{file}" if file else str(self.root)
+
     def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
-        place = Position(str(self.root / file), mark.line + 1, mark.column + 1)
+        place = Position(self._name(file), mark.line + 1, mark.column + 1)
         source = Document(place.file, self.contents[file], None) if file in self.contents else None
         self.problems.append(LoadProblem(kind, message, place, source))
 
@@ -343,13 +347,13 @@ class _Loader:
 
     def _first_document(self, file: str) -> Document | None:
         if file not in self.documents:
-            self.documents[file] = first_document(f"{self.root}/{file}", self.contents[file], self.memo)
+            self.documents[file] = first_document(self._name(file), self.contents[file], self.memo)
         return self.documents[file]
 
     def _read_annotations(self, file: str) -> None:
         data = self.contents[file]
         try:
-            document = Document(str(self.root / file), data, load(data))
+            document = Document(self._name(file), data, load(data))
             fields = decode(document.data, "AnnotationsFile", yaml=True) or {}
         except SyntaxProblem as problem:
             self.problem("syntax", problem.message, file, problem.mark)
