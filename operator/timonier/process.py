@@ -145,12 +145,15 @@ class _Replica:
         """Return at the first signal to stop; also when the watches end, which is then reported by their task."""
         signalled = asyncio.Event()
         loop = asyncio.get_running_loop()
-        await self.watcher.started.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, signalled.set)
         waiting = asyncio.create_task(signalled.wait())
-        await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        started = asyncio.create_task(self.watcher.started.wait())
+        for phase in ((started, waiting, watching), (waiting, watching)):
+            # Twice, as kopf has its own idea of signals when it starts.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, signalled.set)
+            await asyncio.wait(phase, return_when=asyncio.FIRST_COMPLETED)
+        for task in (waiting, started):
+            task.cancel()
 
     async def _retire(self, leading: asyncio.Task[None]) -> None:
         """Finish what is being worked on, then hand the lease over."""
