@@ -13,6 +13,7 @@ __all__ = [
     "LEASES",
     "NETWORK_POLICIES",
     "PERSISTENT_VOLUME_CLAIMS",
+    "PODS",
     "POD_DISRUPTION_BUDGETS",
     "SERVICES",
     "SERVICE_ACCOUNTS",
@@ -60,6 +61,7 @@ APPLICATIONS = Resource(GROUP, "v1", "applications", "Application")
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+PODS = Resource("", "v1", "pods", "Pod")
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SERVICES = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")

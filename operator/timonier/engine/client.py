@@ -146,6 +146,15 @@ class Client:
                 return
             query["continue"] = metadata["continue"]
 
+    async def first_page(
+        self, resource: Resource, namespace: str, *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Manifest, ...]:
+        """As many objects of a collection as one page holds."""
+        query = {"limit": "500", "labelSelector": label_selector, "fieldSelector": field_selector}
+        stated = {name: value for name, value in query.items() if value}
+        answer = await self._request("GET", resource, resource.url(namespace), query=stated)
+        return tuple(answer["items"] or ())
+
     async def apply(
         self,
         resource: Resource,
