@@ -170,6 +170,11 @@ class _Copy:
 
         template, changelog = self.path / "catalog" / "template.yaml", self.path / "CHANGELOG.md"
         bundles = self.path / settings.output.relative_to(settings.root)
+        if not template.is_file():
+            raise InputError(
+                "there is none", place="catalog/template.yaml",
+                way_out="begin with a line 'schema: olm.semver'; the release adds the rest",
+            )  # fmt: skip
         registry = settings.image.rpartition("/")[0]
         project = Project(
             package=settings.package,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from balise.model.catalog import Catalog
 from balise.publish.listing import listing, package_head
 from balise.publish.listing_page import detail_page, detail_path, index_page
+from balise.publish.packages import by_package
 
 __all__ = ["site"]
 
@@ -16,14 +17,14 @@ def site(catalog: Catalog) -> dict[str, Callable[[], str]]:
 
     Packages without any bundle have no page: nothing could be shown.
     """
-    packages = sorted(package.name for package in catalog.packages if package_head(catalog, package.name))
+    packages = {name: part for name, part in by_package(catalog).items() if package_head(part, name)}
     pages: dict[str, Callable[[], str]] = {
-        "index.html": lambda: index_page([listing(catalog, package) for package in packages])
+        "index.html": lambda: index_page([listing(part, name) for name, part in packages.items()])
     }
-    for package in packages:
-        pages[detail_path(package)] = _page(catalog, package)
-        for bundle in catalog.bundles_of(package):
-            pages[detail_path(package, bundle.name)] = _page(catalog, package, bundle.name)
+    for name, part in packages.items():
+        pages[detail_path(name)] = _page(part, name)
+        for bundle in part.bundles_of(name):
+            pages[detail_path(name, bundle.name)] = _page(part, name, bundle.name)
     return pages
 
 
