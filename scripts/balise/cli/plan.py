@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from balise.model.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from balise.planner.rollout import Cluster
     from balise.planner.universe import CatalogSource
 
@@ -164,19 +166,23 @@ def _cluster(args: argparse.Namespace) -> Cluster:
 
 
 def _scenarios(path: Path, wanted: str) -> int:
-    from balise.planner import index, report, rollout, rounds, scenarios  # noqa: PLC0415 (slow imports, only wanted here)
+    from balise.planner import index, report, rollout, rounds, scenarios  # noqa: PLC0415 (slow, only wanted here)
 
+    for identifier, universe in scenarios.universes(_lines(path), str(path)):
+        indexed = index.CatalogIndex(universe.catalogs)
+        planned = rounds.plan(universe, index=indexed)
+        if wanted == "json":
+            line = {"id": identifier, **scenarios.outcome(planned)}
+            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        else:
+            text = report.as_text(planned, universe, rollout.Cluster(), indexed)
+            sys.stdout.write(f"Scenario {identifier}\n{text}\n")
+    return 0
+
+
+def _lines(path: Path) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8") as lines:
-            for identifier, universe in scenarios.universes(lines, str(path)):
-                indexed = index.CatalogIndex(universe.catalogs)
-                planned = rounds.plan(universe, index=indexed)
-                if wanted == "json":
-                    line = {"id": identifier, **scenarios.outcome(planned)}
-                    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
-                else:
-                    text = report.as_text(planned, universe, rollout.Cluster(), indexed)
-                    sys.stdout.write(f"Scenario {identifier}\n{text}\n")
+            yield from lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", place=str(path)) from None
-    return 0
