@@ -166,8 +166,10 @@ def test_render_prints_what_the_catalog_holds(capsys: pytest.CaptureFixture[str]
 def test_deprecations_are_published_by_the_next_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("pyproject.toml", "operator", "scripts", "bundle"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    shutil.copytree(REPOSITORY / "catalog", tmp_path / "catalog")
     config = ("--config", tmp_path / "pyproject.toml")
+    assert balise("build", *config) == 1
+    assert "catalog/template.yaml: there is no template" in capsys.readouterr().err
+    shutil.copytree(REPOSITORY / "catalog", tmp_path / "catalog")
     assert balise("deprecate", "Use stable-v1.", "--channel", "candidate-v0", *config) == 0
     assert balise("build", "--check", *config) == 1
     assert balise("build", *config) == 0
