@@ -26,7 +26,7 @@ def universes(lines: Iterable[str], place: str = "") -> Iterator[tuple[Any, Univ
         where = f"{place}:{number}"
         try:
             scenario = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"is no JSON: {error}", place=where) from None
         universe = universe_of(scenario, where)
         yield scenario.get("id"), universe
