@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     root = settings.root.resolve()
     date = args.date or dt.datetime.now(dt.UTC).date().isoformat()
     tracked = _tracked(root, clean=not args.dry_run)
+    if reasons := list(_rewritten(root, settings.output.relative_to(settings.root).as_posix())):
+        raise _refusal(reasons)
     with tempfile.TemporaryDirectory(prefix="balise-release-") as temporary:
         copy = _Copy(root, Path(temporary) / root.name)
         copy.take(tracked)
@@ -91,7 +93,7 @@ def _make(copy: _Copy, config: str, settings: Configuration, version: str, previ
     for line in _changes(previous, after):
         _say(f"  {line}")
     arguments: list[str | Path] = ["--catalog", catalog, "--package", package, "--bundles", bundle.parent]
-    if previous.packages:
+    if previous.packages and not any(each.name == f"{package}.v{version}" for each in previous.bundles):
         arguments += ["--previous", copy.root / "catalog" / package]
     copy.balise("the proof finds what is unsafe", "prove", *arguments)
     _say("every way to a head is proved")
@@ -146,6 +148,21 @@ def _tracked(root: Path, *, clean: bool) -> list[str]:
     return sorted({path for path in paths if path})
 
 
+def _tagged(root: Path) -> frozenset[str]:
+    """Versions that have a tag, ``v1.2.3`` or ``1.2.3``."""
+    return frozenset(tag.removeprefix("v") for tag in _git(root, "tag", "--list").split())
+
+
+def _rewritten(root: Path, bundles: str) -> Iterator[str]:
+    """Tagged versions whose bundle is another one now: OLM never takes the new one to who has the old one."""
+    for tag in sorted(_git(root, "tag", "--list").split()):
+        folder = f"{bundles}/{tag.removeprefix('v')}"
+        if (root / folder).is_dir() and _git(root, "ls-tree", tag, "--", folder):
+            paths = _git(root, "diff", "--name-only", tag, "--", folder).split()
+            if paths:
+                yield f"{folder} is not what was tagged {tag} ({paths[0]}): put it back, git checkout {tag} -- {folder}"
+
+
 class _Copy:
     """The project's files in a folder where they can be changed."""
 
@@ -170,27 +187,24 @@ class _Copy:
 
         template, changelog = self.path / "catalog" / "template.yaml", self.path / "CHANGELOG.md"
         bundles = self.path / settings.output.relative_to(settings.root)
-        if not template.is_file():
-            raise InputError(
-                "there is none", place="catalog/template.yaml",
-                way_out="begin with a line 'schema: olm.semver'; the release adds the rest",
-            )  # fmt: skip
         registry = settings.image.rpartition("/")[0]
         project = Project(
             package=settings.package,
             version=settings.version,
             pyproject=(self.path / config).read_text("utf-8"),
-            template=parse_template("catalog/template.yaml", file_bytes(template)),
+            template=parse_template("catalog/template.yaml", file_bytes(template)) if template.is_file() else None,
             catalog=catalog,
             changelog=changelog.read_text("utf-8") if changelog.is_file() else None,
             channels=settings.channels,
             bundles=frozenset(path.name for path in bundles.glob("*") if path.is_dir()),
+            released=_tagged(self.root),
             image=f"{registry}/{settings.package}-bundle:v{wish.version}",
         )
         plan = plan_release(project, wish)
         if plan.reasons:
             raise _refusal(plan.reasons)
         (self.path / config).write_text(plan.pyproject, "utf-8")
+        template.parent.mkdir(exist_ok=True)
         template.write_text(plan.template, "utf-8")
         if plan.changelog is not None:
             changelog.write_text(plan.changelog, "utf-8")

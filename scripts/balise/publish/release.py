@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ from balise.graph.upgrades import End, candidates, journey
 from balise.model.catalog import Catalog, Channel
 from balise.model.errors import InputError
 from balise.model.semver import InvalidVersionError, Version
-from balise.publish.template import ARCHETYPES, Template, is_editable, tag_of
+from balise.model.yaml_editing import scalar
+from balise.publish.template import ARCHETYPES, Template, is_editable, parse_template, tag_of
 
 __all__ = ["Plan", "Project", "Wish", "diffs", "hazards", "plan_release", "released_changelog", "with_toml_value"]
 
@@ -28,19 +29,25 @@ __all__ = ["Plan", "Project", "Wish", "diffs", "hazards", "plan_release", "relea
 class Project:
     """What there is before the release.
 
-    ``channels`` are those of ``[tool.balise]``, ``bundles`` the versions that have a bundle, ``image`` is the reference
-    that a bundle gets where the template has none to follow; ``changelog`` is None where there is no such file.
+    ``channels`` are those of ``[tool.balise]``, ``bundles`` the versions that have a bundle, ``released`` those that
+    have a tag; ``image`` is the reference that a bundle gets where the template has none to follow. ``template`` and
+    ``changelog`` are None where there is no such file.
     """
 
     package: str
     version: str
     pyproject: str
-    template: Template
+    template: Template | None
     catalog: Catalog
     changelog: str | None = None
     channels: tuple[str, ...] = ()
     bundles: frozenset[str] = frozenset()
+    released: frozenset[str] = frozenset()
     image: str = ""
+
+    def is_developed(self, version: str) -> bool:
+        """Whether the version is the one being worked on: its bundle may be there, and was never given to anybody."""
+        return version == self.version and version not in self.released
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +93,20 @@ def plan_release(project: Project, wish: Wish) -> Plan:
         raise InputError(str(error), place="VERSION", way_out="give a semantic version such as 1.2.3") from None
     if version.build:
         raise InputError("build metadata gives no order", place=wish.version, way_out="leave the + part out")
-    draft = _Draft(project.template)
-    if wish.version in project.bundles:
+    channels = wish.channels or project.channels
+    draft = _Draft(project.template or _first_template(project.package, channels))
+    if wish.version in project.released or (wish.version in project.bundles and not project.is_developed(wish.version)):
         draft.reasons.append(
             f"{wish.version} has a bundle already, and whoever installed it keeps what they have: take a new version"
         )
         return Plan(reasons=tuple(draft.reasons))
     changelog = _changelog(project, wish, draft)
-    image = _image(project, wish.version)
-    match project.template.schema:
+    image = _image(project, wish.version, draft.template.images)
+    match draft.template.schema:
         case semver.SCHEMA:
-            _enter_semver(project, version, wish.channels or project.channels, image, draft)
+            _enter_semver(version, channels, image, draft)
         case basic.SCHEMA:
-            _enter_basic(project, version, wish.channels or project.channels, image, draft)
+            _enter_basic(project, version, channels, image, draft)
         case schema:
             known = ", ".join(each for each in (semver.SCHEMA, basic.SCHEMA) if is_editable(each))
             draft.reasons.append(f"a template of schema {schema!r} is not known here: use {known}")
@@ -113,14 +121,33 @@ def _changelog(project: Project, wish: Wish, draft: _Draft) -> str | None:
         draft.notes.append("there is no CHANGELOG.md; users will ask what changed")
         return None
     found = released_changelog(project.changelog, wish.version, wish.date)
+    if found is None and any(wish.version in each[0] for each in _RELEASED.finditer(project.changelog)):
+        return project.changelog
     if found is None:
         draft.reasons.append("CHANGELOG.md says nothing under Unreleased: write there what users will notice")
     return found
 
 
-def _image(project: Project, version: str) -> str:
+def _first_template(package: str, channels: Sequence[str]) -> Template:
+    """The template of a project that has none: opm's semver template, where that can make the channels."""
+    if all(_archetype(each) in ARCHETYPES for each in channels):
+        text = f"schema: {semver.SCHEMA}\ngenerateMajorChannels: true\n"
+    else:
+        text = (
+            f"schema: {basic.SCHEMA}\nentries:\n- schema: olm.package\n  name: {package}\n"
+            f"  defaultChannel: {scalar(channels[0])}\n"
+        )
+    return parse_template("catalog/template.yaml", text.encode())
+
+
+def _archetype(channel: str) -> str:
+    """The archetype of a channel's name, such as candidate of ``candidate-v0``."""
+    return re.sub(r"-v\d+(\.\d+)?$", "", channel)
+
+
+def _image(project: Project, version: str, images: Sequence[str]) -> str:
     """The bundle's image, named as the template names the others."""
-    for image in reversed(project.template.images):
+    for image in reversed(images):
         tag = tag_of(image)
         if tag in project.bundles:
             name, _, _ = image.partition("@")
@@ -131,9 +158,9 @@ def _image(project: Project, version: str) -> str:
 # --- The template -----------------------------------------------------------------------------------------------------
 
 
-def _enter_semver(project: Project, version: Version, channels: Iterable[str], image: str, draft: _Draft) -> None:
+def _enter_semver(version: Version, channels: Iterable[str], image: str, draft: _Draft) -> None:
     """opm makes the edges; only the lists are ours to fill."""
-    archetypes = list(dict.fromkeys(re.sub(r"-v\d+(\.\d+)?$", "", channel) for channel in channels))
+    archetypes = list(dict.fromkeys(map(_archetype, channels)))
     unknown = [each for each in archetypes if each not in ARCHETYPES]
     if unknown or not archetypes:
         wrong = f"not {', '.join(unknown)}" if unknown else "and none is given"
@@ -143,8 +170,9 @@ def _enter_semver(project: Project, version: Version, channels: Iterable[str], i
         )
         return
     for archetype in archetypes:
-        draft.template = draft.template.add_to_archetype(archetype, image)
-        draft.channels += project.template.channel_names(archetype, version.major, version.minor)
+        if archetype not in draft.template.archetypes_of(str(version)):
+            draft.template = draft.template.add_to_archetype(archetype, image)
+        draft.channels += draft.template.channel_names(archetype, version.major, version.minor)
 
 
 def _enter_basic(project: Project, version: Version, channels: Iterable[str], image: str, draft: _Draft) -> None:
@@ -159,7 +187,8 @@ def _enter_basic(project: Project, version: Version, channels: Iterable[str], im
     if draft.reasons:
         return
     _let_backports_on(project, names, name, version, versions, draft)
-    draft.template = draft.template.add_entry({"schema": "olm.bundle", "image": image})
+    if image not in draft.template.images:
+        draft.template = draft.template.add_entry({"schema": "olm.bundle", "image": image})
     draft.channels = names
 
 
@@ -176,6 +205,8 @@ def _enter_channel(
     chain = candidates(found) if found else []
     if not chain:
         draft.reasons.append(f"channel {channel} has no single head: run balise catalog build and balise check catalog")
+        return
+    if found is not None and any(entry.name == name for entry in found.entries):
         return
     head = chain[0].name
     if head in versions and versions[head] > version:
@@ -327,12 +358,14 @@ def hazards(before: Catalog, after: Catalog, package: str, version: str) -> Iter
         package: the package that is released.
         version: the version that is released.
     """
+    name = f"{package}.v{version}"
     for change in compare_catalogs(before, after):
+        if change.kind == "bundle-changed" and change.bundles == (name,):
+            continue  # it is being developed; a version with a tag does not get here
         if change.weight == "danger":
             yield change.message
         elif change.kind == "bundle-removed":
             yield f"{change.message}, and who runs it has no way on"
-    name = f"{package}.v{version}"
     versions = _versions(after, package)
     homes = [each for each in after.channels_of(package) if any(entry.name == name for entry in each.entries)]
     if not homes:

@@ -158,3 +158,25 @@ def test_project_without_git_is_told_to_begin(tmp_path: Path, capsys: pytest.Cap
         copy(REPOSITORY / path, tmp_path / path)
     assert release(tmp_path, "0.2.0") == 1
     assert "git init" in capsys.readouterr().err
+
+
+def test_first_release_needs_neither_bundle_nor_catalog_before(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(project / "bundle")
+    shutil.rmtree(project / "catalog")
+    commit(project)
+    assert release(project, "0.1.0", "--channel", "alpha", "--channel", "stable") == 0, capsys.readouterr().err
+    catalog = load_catalog(project / "catalog/timonier")
+    assert [channel.name for channel in catalog.channels] == ["alpha", "stable"]
+    assert catalog.packages[0].default_channel == "alpha"
+
+
+def test_tagged_bundle_that_was_changed_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git(project, "tag", "v0.1.0")
+    assert release(project, "0.1.0", "--channel", "alpha") == 1
+    assert "0.1.0 has a bundle already" in capsys.readouterr().err
+    (project / "bundle/0.1.0/metadata/annotations.yaml").write_text("annotations: {}\n")
+    commit(project)
+    assert release(project, "0.2.0", "--channel", "alpha") == 1
+    assert "bundle/0.1.0 is not what was tagged v0.1.0" in capsys.readouterr().err

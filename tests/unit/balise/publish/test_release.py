@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,7 +134,8 @@ def test_backport_gets_a_channel_of_its_own_and_a_way_to_the_head_of_the_others(
 
 REFUSED = {
     "lower than the head": (("1.2.1", "stable"), {}, "1.2.1 is lower than 2.0.0, the head of stable"),
-    "bundle is there": (("2.0.0",), {}, "2.0.0 has a bundle already"),
+    "bundle is there": (("1.2.0",), {}, "1.2.0 has a bundle already"),
+    "tag is there": (("2.0.0",), {"released": frozenset(("2.0.0",))}, "2.0.0 has a bundle already"),
     "nothing to tell": (("2.1.0",), {"changelog": "## Unreleased\n\n## 2.0.0\n- All\n"}, "says nothing"),
     "no channel": (("2.1.0",), {"channels": ()}, "no channel is given"),
     "channel opm does not make": (
@@ -151,6 +153,34 @@ def test_refusals_say_what_to_do(case: str) -> None:
     found = plan(*arguments, **more)
     assert any(reason in each for each in found.reasons), found.reasons
     assert found.template == ""
+
+
+def test_version_that_is_developed_has_its_bundle_already_and_is_listed_only_once() -> None:
+    changelog = "## Unreleased\n\n## 2.0.0\n\n- All.\n"
+    found = plan("2.0.0", "stable", "alpha", changelog=changelog)
+    assert found.reasons == ()
+    assert found.changelog == changelog
+    assert [each["name"] for each in entries(found, "stable")] == ["demo.v1.1.0", "demo.v1.2.0", "demo.v2.0.0"]
+    assert entries(found, "alpha")[-1] == {"name": "demo.v2.0.0", "replaces": "demo.v1.2.0"}
+    assert found.template.count("example.com/demo:v2.0.0") == 1
+    assert plan("2.0.0", template=SEMVER.format(minor="false")).template == SEMVER.format(minor="false")
+
+
+@pytest.mark.parametrize(
+    ("channels", "text"),
+    [
+        (("stable-v2",), "schema: olm.semver\ngenerateMajorChannels: true\nstable:\n  bundles:\n"),
+        (("alpha", "stable"), "schema: olm.template.basic\nentries:\n- schema: olm.package\n  name: demo\n"),
+    ],
+)
+def test_first_release_begins_a_template(channels: tuple[str, ...], text: str) -> None:
+    begun = plan_release(
+        replace(project(), template=None, catalog=Catalog(), bundles=frozenset()),
+        Wish("2.0.0", "2026-03-31", channels),
+    )
+    assert begun.reasons == ()
+    assert begun.template.startswith(text)
+    assert "image: example.com/other:v3.0.0" in begun.template
 
 
 @pytest.mark.parametrize("version", ["1.0", "v1.0.0", "1.0.0+4", "", "../1.0.0"])
@@ -229,13 +259,14 @@ def test_version_in_no_channel_is_told() -> None:
     assert told(after(STABLE)) == ["no channel has 2.1.0-rc.1"]
 
 
-def test_bundle_published_again_is_told() -> None:
+@pytest.mark.parametrize(("name", "told_of"), [("demo.v1.2.0", True), ("demo.v2.0.0", False)])
+def test_bundle_published_again_is_told_unless_it_is_the_one_being_developed(name: str, told_of: bool) -> None:
     blobs = [
-        {**blob, "image": "example.com/else:v1"} if blob["name"] == "demo.v2.0.0" else blob
-        for blob in map(bundle, ("2.0.0",))
+        {**blob, "image": "example.com/else:v1"} if blob.get("name") == name else blob
+        for blob in demo_catalog(STABLE).blobs
     ]
-    rest = [blob for blob in demo_catalog(STABLE).blobs if blob.get("name") != "demo.v2.0.0"]
-    assert any("demo.v2.0.0 was published again" in each for each in told(catalog_from_blobs([*rest, *blobs]), "2.0.0"))
+    found = told(catalog_from_blobs(blobs), "2.0.0")
+    assert any(f"{name} was published again" in each for each in found) == told_of
 
 
 def test_new_bundle_is_shown_beside_the_one_before_it() -> None:
