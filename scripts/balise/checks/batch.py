@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-import multiprocessing
 import os
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -102,6 +100,9 @@ def _results(paths: list[str], check: partial[_Result], jobs: int) -> Iterator[_
     if jobs < 2:
         yield from map(check, paths)
         return
+    import multiprocessing  # noqa: PLC0415 (slow to import, and one bundle needs none of it)
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor  # noqa: PLC0415
+
     # Forked, a process has all modules at once; where there is no fork, it imports them.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context(method)) as pool:

@@ -6,10 +6,7 @@ temporary file that then takes the old one's place, so that no reader ever sees 
 
 from __future__ import annotations
 
-import difflib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +41,8 @@ class FileFix:
 
     def diff(self) -> str:
         """A unified diff."""
+        import difflib  # noqa: PLC0415 (reports ask this module what can be mended: it must load fast)
+
         old, new = (text.decode("utf-8").splitlines(keepends=True) for text in (self.before, self.after))
         lines = difflib.unified_diff(old, new, self.file, self.file)
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
@@ -87,6 +86,9 @@ def write_fixes(fixes: Iterable[FileFix]) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
