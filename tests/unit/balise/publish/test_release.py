@@ -23,7 +23,7 @@ from balise.publish.release import (
 )
 from balise.publish.template import parse_template
 
-from .conftest import bundle, channel, demo_catalog, entry
+from .conftest import channel, demo_catalog, entry
 
 PYPROJECT = """\
 [project]
