@@ -50,11 +50,25 @@ def _text(args: argparse.Namespace) -> str:
 
     if args.all and args.format == "markdown":
         return manual.manual()
-    chosen = checks() if args.all else tuple(_find(code) for code in args.codes)
-    if not chosen:
+    if not (args.all or args.codes):
         return "".join(f"{each.code}  {each.level:7}  {each.title}\n" for each in checks())
     page = manual.as_markdown if args.format == "markdown" else manual.as_text
-    return "\n".join(page(each) for each in chosen)
+    if args.all:
+        return "\n".join(page(each) for each in checks())
+    return "\n".join(_hazard(code, args.format) or page(_find(code)) for code in args.codes)
+
+
+def _hazard(code: str, wanted: str) -> str:
+    """The page of a hazard that `balise prove` finds; empty where the code is not one of those."""
+    if not code.upper().startswith("BAL5"):
+        return ""
+    from balise.proof.hazards import HAZARDS  # noqa: PLC0415
+
+    found = HAZARDS.get(code.upper())
+    if found is None:
+        return ""
+    title = f"### {found.code}\n\n**{found.title}.**" if wanted == "markdown" else f"{found.code}: {found.title}\n"
+    return f"{title} {found.explanation}\n" if wanted == "markdown" else f"{title}\n{found.explanation}\n"
 
 
 def _find(code: str) -> Check:
