@@ -11,6 +11,7 @@ import contextlib
 import gc
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -239,7 +240,7 @@ def _json_sources(file: str, data: bytes) -> list[Source]:
 
 def _is_json(data: bytes) -> bool:
     try:
-        json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+        json.loads(data.decode("utf-8", "replace"), **_NUMBERS)
     except (ValueError, RecursionError):
         return False
     return True
@@ -283,7 +284,7 @@ def _read_json(part: Source, data: bytes) -> Iterator[tuple[Source, Document | R
     """A stream of JSON values; of a file with at most one before the first error, the rest is read as YAML."""
     file = part.file
     text = data[part.start : part.end].decode("utf-8", "replace")
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(**_NUMBERS)
     at, offset, line = 0, part.start, part.line
     count = 2 if part.start else 0
     while True:
@@ -323,7 +324,8 @@ def _after_json(
             if problem is not None:
                 yield Source(file, len(data), len(data), problem.position.line - 1), problem
             return
-    message, place = "the value is nested too deeply", Mark(data.count(b"\n", 0, offset), 0)
+    start = Mark(data.count(b"\n", 0, offset), offset - data.rfind(b"\n", 0, offset) - 1)
+    message, place = "the value is nested too deeply", start
     if isinstance(error, json.JSONDecodeError):
         message, place = f"not JSON: {error.msg}", Mark(part.line + error.lineno - 1, error.colno - 1)
     elif isinstance(error, ValueError):
@@ -333,3 +335,18 @@ def _after_json(
 
 def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON value")
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) < 300 else _real(text)
+
+
+_NUMBERS: Final[dict[str, Any]] = {"parse_constant": _refuse_constant, "parse_float": _real, "parse_int": _whole}
+"""Numbers as opm reads them: as floating point of 64 bits."""
