@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,3 +90,15 @@ def test_the_second_run_is_the_first_one_s_output_until_something_changes(
     (tmp_path / "tree/example/1.0.2/manifests").mkdir(parents=True)
     (tmp_path / "tree/example/1.0.2/manifests/csv.yaml").write_text(CSV)
     assert len(check("tree")[1]["bundles"]) == 3
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/csv.yaml").write_text(CSV.replace("example.v1", "é😀"))
+    (tmp_path / os.fsdecode(b"manifests/\xff.yaml")).write_text("kind: [")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for form in ("text", "concise", "json", "sarif", "github", "junit"):
+        command = [sys.executable, "-m", "balise", "check", str(tmp_path), "--no-cache", "--format", form]
+        ended = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert (ended.returncode, ended.stderr) == (1, b"")
+        assert b".yaml" in ended.stdout
