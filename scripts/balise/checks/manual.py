@@ -27,6 +27,7 @@ SUITES: Final = {
     "catalog": "file-based catalogs, as opm validates them",
     "bundleformat": "layout, annotations, dependencies and labels of a bundle",
     "communityoperators": "what the community-operators repositories ask for",
+    "crdschema": "the schemas inside CRDs, as the API server judges them",
     "examples": "the example custom resources against their CRDs' schemas",
     "ignores": "comments that ignore findings",
     "multiarch": "platform labels, scheduling and image indexes",
