@@ -155,7 +155,7 @@ class BundleFacts:
     @cached_property
     def as_data(self) -> list[dict[str, Any]]:
         """The properties as a CEL rule sees them."""
-        return [{"type": found.type, "value": found.value} for found in self.properties]
+        return [{"type": found.type, "value": _as_go_decodes(found.value)} for found in self.properties]
 
     @cached_property
     def deprecated(self) -> bool:
@@ -164,6 +164,17 @@ class BundleFacts:
 
     def _maps(self, kind: str) -> list[dict[str, Any]]:
         return [found.value for found in self.properties if found.type == kind and isinstance(found.value, dict)]
+
+
+def _as_go_decodes(value: Any) -> Any:
+    """The value with every number as a float: `p.value + 1` then has operands of two types, which CEL does not add."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return [_as_go_decodes(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_go_decodes(item) for key, item in value.items()}
+    return value
 
 
 def text(value: dict[str, Any], key: str) -> str:

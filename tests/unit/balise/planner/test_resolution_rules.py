@@ -304,13 +304,21 @@ def test_a_requirement_of_a_bundle_that_nobody_looks_at_stops_nothing() -> None:
         (constraint(cel={"rule": "properties.exists(p, p.type == 'tier' && p.value == 'gold')"}), True),
         (constraint(cel={"rule": "properties.exists(p, p.type == 'tier' && p.value == 'lead')"}), False),
         (constraint(cel={"rule": "properties.all(p, p.value.nothing == 1)"}), False),
+        (constraint(cel={"rule": "properties.exists(p, p.type == 'count' && p.value == 3)"}), True),
+        (constraint(cel={"rule": "properties.exists(p, p.type == 'count' && p.value + 1.0 == 4.0)"}), True),
+        (constraint(cel={"rule": "properties.exists(p, p.type == 'count' && p.value + 1 == 4)"}), False),
         ({"type": "olm.label.required", "value": {"label": "good"}}, True),
         ({"type": "olm.label.required", "value": {"label": "bad"}}, False),
         ({"type": "unknown.required", "value": {}}, True),
     ],
 )  # fmt: skip
 def test_kinds_of_requirements(needed: Blob, met: bool) -> None:
-    offer = [provides("K"), {"type": "tier", "value": "gold"}, {"type": "olm.label", "value": {"label": "good"}}]
+    offer = [
+        provides("K"),
+        {"type": "tier", "value": "gold"},
+        {"type": "count", "value": 3},
+        {"type": "olm.label", "value": {"label": "good"}},
+    ]
     blobs = [simple("a", "1.0.0", v1_0_0=[needed]), simple("b", "1.0.0", v1_0_0=offer)]
     found = planned(catalog(*blobs), subscriptions=[subscription("a")])
     assert (found.blocked is None) is met
