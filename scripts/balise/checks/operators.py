@@ -97,7 +97,7 @@ def _read(path: Path) -> Document | str | None:
 
 
 def _community(folder: str, bundles: Sequence[Bundle]) -> Iterator[Finding]:
-    names = {bundle.csv.name.partition(".v")[0] for bundle in bundles}
+    names = {bundle.csv.name.partition(".")[0] for bundle in bundles}
     if len(names) > 1:
         newest = max(bundles, key=lambda bundle: bundle.csv.version)
         message = f"the bundles use several names: {', '.join(sorted(names))}"
