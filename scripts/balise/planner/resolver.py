@@ -7,7 +7,7 @@ leaves everything else in the namespace as it is, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -91,19 +91,17 @@ class _Bundle:
     """A bundle under consideration."""
 
     entry: Entry
-    constraints: list[Constraint] = field(default_factory=list)
+    constraints: list[Constraint]
     replaces: str = ""
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.replaces = ""
-        self.constraints = []
-        if entry.source.is_existing and not entry.subscribed:
-            self.constraints.append(
-                Mandatory(f"{entry.name} is installed and no Subscription owns it, so it must stay")
-            )
-        if entry.facts.deprecated:
-            self.constraints.append(Prohibited(f"{entry.name} has the property olm.deprecated, so it is never chosen"))
+
+def _considered(entry: Entry) -> _Bundle:
+    constraints: list[Constraint] = []
+    if entry.source.is_existing and not entry.subscribed:
+        constraints.append(Mandatory(f"{entry.name} is installed and no Subscription owns it, so it must stay"))
+    if entry.facts.deprecated:
+        constraints.append(Prohibited(f"{entry.name} has the property olm.deprecated, so it is never chosen"))
+    return _Bundle(entry, constraints)
 
 
 class _Resolver:
@@ -220,7 +218,7 @@ class _Resolver:
             entry = stack.pop()
             if entry in self._bundles:
                 continue
-            bundle = self._bundles[entry] = _Bundle(entry)
+            bundle = self._bundles[entry] = _considered(entry)
             try:
                 requirements = requirements_of(entry.facts.properties)
             except BaliseError as error:

@@ -20,7 +20,7 @@ from balise.planner.index import CatalogIndex
 from balise.planner.requirements import requirement_of
 from balise.planner.universe import CatalogSource
 from balise.proof.changes import Change, changes
-from balise.proof.contents import Contents, sequence
+from balise.proof.contents import Contents, mapping, sequence
 from balise.proof.journeys import Journey
 from balise.proof.objects import refused_objects
 
@@ -408,6 +408,22 @@ def _refused_by_v1(scene: Scene) -> Iterator[tuple[Level, str, str, str]]:
         bundle = scene.bundles.get(name)
         for text in refusals(bundle) if bundle else ():
             yield "note", channel, name, text
+        for text in _refused_contents(scene.contents[name]) if name in scene.contents else ():
+            yield "note", channel, name, text
+
+
+def _refused_contents(contents: Contents) -> Iterator[str]:
+    if sequence(contents.spec.get("webhookdefinitions")):
+        yield "it has webhooks, for which OLM v1 needs cert-manager (or OpenShift's service-ca) in the cluster"
+    owned = sequence(mapping(contents.spec.get("customresourcedefinitions")).get("owned"))
+    for name in sorted({str(crd.get("name")) for crd in owned} - set(contents.crds)):
+        yield f"it owns the CRD {name}, and does not hold it"
+    converting: set[str] = set()
+    for webhook in sequence(contents.spec.get("webhookdefinitions")):
+        for name in _strings(webhook.get("conversionCRDs")):
+            if name in converting:
+                yield f"two conversion webhooks are for the CRD {name}"
+            converting.add(name)
 
 
 @_hazard("BAL5014")

@@ -58,6 +58,7 @@ def test_a_version_range_and_a_pin() -> None:
     assert chosen(Extension("a", "1.0.0"), found) == "a.v1.0.0"
     assert "no bundle of package a with a version in '3.x'" in chosen(Extension("a", "3.x"), found)
     assert "is no version range" in chosen(Extension("a", ">>1"), found)
+    assert "a ClusterExtension takes 64" in chosen(Extension("a", " || ".join(["1.0.0"] * 9)), found)
 
 
 def test_only_direct_successors_or_the_same_version_are_upgrades() -> None:

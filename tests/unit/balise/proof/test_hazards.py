@@ -283,6 +283,18 @@ def test_p13_what_olm_v1_refuses() -> None:
     assert proof.safe
 
 
+def test_p13_what_olm_v1_refuses_in_the_manifests() -> None:
+    converting = webhook(type="ConversionWebhook", conversionCRDs=["ks.example.com"])
+    given = contents("1.2.0", webhookdefinitions=[converting, converting], installModes=modes("AllNamespaces"),
+                     customresourcedefinitions={"owned": [{"name": "ks.example.com"}]})  # fmt: skip
+    found = text(proved(catalog(*BUNDLES, stable=CHAIN), contents=given), "BAL5013")
+    assert found.splitlines() == [
+        "it has webhooks, for which OLM v1 needs cert-manager (or OpenShift's service-ca) in the cluster",
+        "it owns the CRD ks.example.com, and does not hold it",
+        "two conversion webhooks are for the CRD ks.example.com",
+    ]
+
+
 def test_p14_a_default_channel_behind_another_one() -> None:
     found = catalog(*BUNDLES, default="stable", stable=CHAIN[:1], fast=CHAIN)
     assert ("note", "BAL5014", "a.v1.2.0") in codes(proved(found))
