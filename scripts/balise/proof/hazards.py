@@ -21,7 +21,7 @@ from balise.planner.requirements import requirement_of
 from balise.planner.universe import CatalogSource
 from balise.proof.changes import Change, changes
 from balise.proof.contents import Contents, mapping, sequence
-from balise.proof.journeys import Journey
+from balise.proof.journeys import Hop, Journey
 from balise.proof.objects import refused_objects
 
 __all__ = ["HAZARDS", "Finding", "Hazard", "Scene", "findings"]
@@ -368,12 +368,14 @@ def _kubernetes_too_old(scene: Scene) -> Iterator[tuple[Level, str, str, str]]:
     version stays Pending, and nothing in the namespace moves any more. Publish it in another channel.
     """
     for journey in scene.journeys:
+        held: dict[Hop, list[str]] = {}
         for kube_version in scene.kube_versions:
             hop = journey.held_by(kube_version) if journey.olm == "v0" else None
             if hop is not None:
-                minor = f"{kube_version.major}.{kube_version.minor}"
-                text = f"on Kubernetes {minor} {hop.target} stays Pending: it needs {hop.min_kube_version}"
-                yield "unsafe", journey.channel, hop.target, text
+                held.setdefault(hop, []).append(f"{kube_version.major}.{kube_version.minor}")
+        for hop, minors in held.items():
+            text = f"on Kubernetes {', '.join(minors)} {hop.target} stays Pending: it needs {hop.min_kube_version}"
+            yield "unsafe", journey.channel, hop.target, text
 
 
 # OLM v0 creates these and refuses an InstallPlan with any other kind.

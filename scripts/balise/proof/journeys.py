@@ -29,6 +29,7 @@ class Start:
 
     name: str
     published: bool = True
+    min_kube_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,14 @@ class Journey:
         """Whether it ends at the head."""
         return not self.stop and self.end == self.head
 
+    def exists_on(self, kube_version: Version) -> bool:
+        """Whether anybody can run the start on that Kubernetes version."""
+        minimum = _version(self.start.min_kube_version)
+        return minimum is None or kube_version >= minimum
+
     def held_by(self, kube_version: Version) -> Hop | None:
-        """The first hop that does not roll out on that Kubernetes version."""
-        for hop in self.hops:
+        """The first hop that does not roll out on that Kubernetes version; None also where nobody can begin there."""
+        for hop in self.hops if self.exists_on(kube_version) else ():
             minimum = _version(hop.min_kube_version)
             if minimum is not None and kube_version < minimum:
                 return hop
@@ -107,9 +113,10 @@ def journeys(
     served = [ClusterCatalog(each.key.name, each.catalog, each.priority) for each in catalogs]
     for channel in catalog.channels_of(package):
         for start in starts(catalog, package, earlier):
+            mine = replace(start, min_kube_version=_minimum(index, catalogs, start.name))
             try:
-                yield _v0(package, channel.name, start, catalogs, index)
-                yield _v1(package, channel.name, start, catalogs, served)
+                yield _v0(package, channel.name, mine, catalogs, index)
+                yield _v1(package, channel.name, mine, catalogs, served)
             except InputError:
                 continue
 

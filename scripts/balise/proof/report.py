@@ -71,6 +71,8 @@ def _minor(version: Version) -> str:
 
 
 def _on(journey: Journey, version: Version) -> str:
+    if journey.olm == "v0" and not journey.exists_on(version):
+        return "does not run there"
     held = journey.held_by(version) if journey.olm == "v0" else None
     if held is not None:
         return f"stays Pending at {held.target}"

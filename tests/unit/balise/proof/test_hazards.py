@@ -263,10 +263,19 @@ def test_p10_an_upgrade_that_breaks_a_crd_and_existing_objects() -> None:
 def test_p11_a_head_that_needs_a_newer_kubernetes() -> None:
     metadata = {"type": "olm.csv.metadata", "value": {"minKubeVersion": "1.30.0"}}
     found = catalog(*BUNDLES[:2], bundle("1.2.0", metadata), stable=CHAIN)
-    proof = proved(found, kube_versions=[Version(1, 29), Version(1, 30)])
+    proof = proved(found, kube_versions=[Version(1, 28), Version(1, 29), Version(1, 30)])
     assert codes(proof) == [("unsafe", "BAL5011", "a.v1.2.0")]
-    assert text(proof, "BAL5011") == "on Kubernetes 1.29 a.v1.2.0 stays Pending: it needs 1.30.0"
+    assert text(proof, "BAL5011") == "on Kubernetes 1.28, 1.29 a.v1.2.0 stays Pending: it needs 1.30.0"
     assert codes(proved(found, kube_versions=[Version(1, 30)])) == []
+
+
+def test_p11_nobody_runs_what_needs_a_newer_kubernetes_already() -> None:
+    metadata = {"type": "olm.csv.metadata", "value": {"minKubeVersion": "1.30.0"}}
+    found = catalog(*(bundle(version, metadata) for version in ("1.0.0", "1.1.0")), stable=CHAIN[:2])
+    proof = proved(found, kube_versions=[Version(1, 29)])
+    held = [j.start.name for j in proof.scene.journeys if j.held_by(Version(1, 29))]
+    # Only a fresh installation meets the wall.
+    assert held == [""]
 
 
 def test_p12_kinds_that_olm_does_not_install() -> None:
