@@ -135,7 +135,7 @@ def _meta_problem(data: Any) -> tuple[str, FieldPath, str] | None:
     for name in ("schema", "package", "name"):
         if name in folded and not isinstance(data[folded[name]], str):
             return "type", (folded[name],), f"{folded[name]} must be text"
-    if not data.get(folded.get("schema", "")):
+    if "schema" not in folded or not data[folded["schema"]]:
         return "no-schema", (), "the document has no schema"
     return None
 
