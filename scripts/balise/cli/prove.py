@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prove and print; 1 when something is unsafe."""
-    from balise.cli.plan import load_catalogs, warn_of_gaps  # noqa: PLC0415 (slow imports, only wanted here)
+    from balise.cli.plan import load_catalogs  # noqa: PLC0415 (slow imports, only wanted here)
     from balise.model.catalog_files import load_catalog  # noqa: PLC0415
     from balise.proof import hazards, objects, proof, report  # noqa: PLC0415
 
@@ -58,14 +58,22 @@ def run(args: argparse.Namespace) -> int:
         kube_versions=[version for text in args.kube_version for version in _kube_versions(text)],
         objects=objects.read_objects(args.objects),
     )
-    warn_of_gaps(NAME, catalogs[:1], [each.scene.package for each in proofs])
+    refused = [problem for argument in args.catalog for problem in _refused(Path(argument.rpartition("=")[2]))]
     if args.explain:
         sys.stdout.write(report.explained_edge(proofs, args.explain))
     elif args.format == "json":
-        sys.stdout.write(json.dumps(report.as_data(proofs), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report.as_data(proofs, refused), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(report.as_text(proofs, everything=args.all))
-    return 0 if all(each.safe for each in proofs) else 1
+        sys.stdout.write(report.as_text(proofs, refused, everything=args.all))
+    return 0 if all(each.safe for each in proofs) and not refused else 1
+
+
+def _refused(path: Path) -> list[str]:
+    """Why opm, and with it every cluster, refuses a catalog; nothing for a single file, which it never reads."""
+    from balise.checks.catalog import check_catalog  # noqa: PLC0415
+
+    findings = check_catalog(path).findings if path.is_dir() else ()
+    return [f"{f.file}:{f.line}: {f.message} ({f.code})" for f in findings if f.level == "error"]
 
 
 def _contents(roots: list[Path]) -> dict[str, Contents]:

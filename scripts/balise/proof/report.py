@@ -14,9 +14,13 @@ from balise.proof.proof import Proof
 __all__ = ["as_data", "as_text", "explained_edge"]
 
 
-def as_data(proofs: Sequence[Proof]) -> dict[str, Any]:
-    """All proofs as JSON values."""
-    return {"safe": all(proof.safe for proof in proofs), "packages": [_package_data(proof) for proof in proofs]}
+def as_data(proofs: Sequence[Proof], refused: Sequence[str] = ()) -> dict[str, Any]:
+    """All proofs as JSON values; ``refused`` says why opm takes nothing of a catalog."""
+    return {
+        "safe": all(proof.safe for proof in proofs) and not refused,
+        "refused": list(refused),
+        "packages": [_package_data(proof) for proof in proofs],
+    }
 
 
 def _package_data(proof: Proof) -> dict[str, Any]:
@@ -79,9 +83,13 @@ def _on(journey: Journey, version: Version) -> str:
     return "reaches the head" if journey.reaches_head else "does not reach the head"
 
 
-def as_text(proofs: Sequence[Proof], *, everything: bool = False) -> str:
+def as_text(proofs: Sequence[Proof], refused: Sequence[str] = (), *, everything: bool = False) -> str:
     """Tables for a person: every version in its channels, with ``everything`` also where it would have to switch to."""
-    return "\n".join(line for proof in proofs for line in _package_lines(proof, everything=everything)) + "\n"
+    lines = [line for proof in proofs for line in _package_lines(proof, everything=everything)]
+    if refused:
+        lines += ["UNSAFE: opm refuses the catalog as a whole, so that no cluster can serve it:"]
+        lines += [f"  - {problem}" for problem in refused]
+    return "\n".join(lines) + "\n"
 
 
 def _package_lines(proof: Proof, *, everything: bool) -> list[str]:

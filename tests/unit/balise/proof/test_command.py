@@ -100,6 +100,17 @@ def test_an_unsafe_upgrade_ends_with_1_and_is_explained(
     ]
 
 
+def test_a_catalog_that_opm_refuses_is_unsafe(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (catalog / "more.yaml").write_text("{schema: olm.channel, package: a, name: fast, entries: [{name: a.v9.0.0}]}\n")
+    assert main(["prove", "--catalog", str(catalog)]) == 1
+    out = capsys.readouterr().out
+    assert "UNSAFE: opm refuses the catalog as a whole, so that no cluster can serve it:" in out
+    assert "a.v9.0.0" in out
+    assert main(["prove", "--catalog", str(catalog), "--format", "json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert (data["safe"], len(data["refused"])) == (False, 1)
+
+
 def test_a_code_is_explained(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prove", "--catalog", str(catalog), "--explain", "BAL5007"]) == 0
     assert capsys.readouterr().out.startswith("BAL5007: A fresh installation does not get the head\n")
