@@ -410,6 +410,14 @@ def test_one_provider_of_an_api_in_a_namespace() -> None:
     assert "able to provide the API K (example.com/v1)" in text
 
 
+def test_a_bundle_that_names_an_api_twice_is_never_installed() -> None:
+    blobs = simple("a", "1.0.0", "1.1.0", v1_1_0=[provides("K"), provides("K")])
+    assert installs(planned(catalog(blobs), subscriptions=[subscription("a")])) == [["a.v1.0.0"]]
+    only = simple("a", "1.0.0", v1_0_0=[provides("K"), provides("K")])
+    text = blocked(planned(catalog(only), subscriptions=[subscription("a")]))
+    assert "able to provide the API K (example.com/v1) more than once, which is never allowed" in text
+
+
 def test_an_orphaned_csv_of_the_same_package_blocks_its_subscription() -> None:
     found = planned(catalog(simple("a", "1.0.0", "1.1.0")), subscriptions=[subscription("a")], csvs=[csv("a.v1.0.0")])
     assert installs(found) == []
