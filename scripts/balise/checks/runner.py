@@ -120,7 +120,7 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
         if document is None:
             yield Finding(suite, level, check.code, kind, violation.field, message, hint=hint)
             continue
-        span = document.span(violation.path)
+        span = document.span(violation.path, key_itself=violation.key_itself)
         yield Finding(
             suite,
             level,

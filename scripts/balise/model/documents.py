@@ -141,12 +141,12 @@ class Document:
         """Where the value at *path* starts; for what is absent, where its nearest present parent does."""
         return self.span(path).start
 
-    def span(self, path: FieldPath = ()) -> Span:
-        """Like :meth:`locate`, with the end of the value's first line."""
+    def span(self, path: FieldPath = (), *, key_itself: bool = False) -> Span:
+        """Like :meth:`locate`, with the end of the value's first line; of the key instead of its value on request."""
         if self._composed() is None:
             return Span(Position(self.file, self.line + 1, 1), 2)
         node, key, complete = self._walk(path)
-        if complete and path and node.start_mark.line == node.end_mark.line:
+        if complete and path and node.start_mark.line == node.end_mark.line and not key_itself:
             key = None  # a value on one line is shown itself; a larger one by its key
         shown = key or node
         start, end = shown.start_mark, shown.end_mark

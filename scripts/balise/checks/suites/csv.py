@@ -629,7 +629,7 @@ def annotation_case(bundle: Bundle, _: Options) -> Iterator[Violation]:
     """
     for key, known in annotation_case_problems(iter(bundle.csv.annotations)):
         path = ("metadata", "annotations", key)
-        yield Violation(f"the annotation {key} must be written {known}", bundle.csv.document, path)
+        yield Violation(f"the annotation {key} must be written {known}", bundle.csv.document, path, key_itself=True)
 
 
 @check(

@@ -59,3 +59,8 @@ def test_one_of_many_examples_is_shown_itself(folder: Path) -> None:
     path.write_text(path.read_text().replace("  annotations:\n", f"  annotations:\n    alm-examples: {examples}\n"))
     found = _found(folder, "BAL1108")
     assert (found.excerpt, found.column) == ('        "kind": "Other"}]', 17)
+
+
+def test_a_wrong_key_is_underlined_itself(folder: Path) -> None:
+    found = _found(folder, "BAL1116")
+    assert found.excerpt[found.column - 1 : found.end_column - 1] == "olm.skiprange"
