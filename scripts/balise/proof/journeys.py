@@ -109,6 +109,8 @@ def journeys(
     Versions of other channels are included: their users may switch. Of what no catalog has and whose version cannot be
     told from its name, nothing is known but the edges that name it: it is left out.
     """
+    # Dependencies are looked up in the index; everything else is about this package alone.
+    catalogs = [replace(each, catalog=each.catalog.without_other_packages(package)) for each in catalogs]
     catalog = next(each.catalog for each in catalogs if each.catalog.package(package))
     served = [ClusterCatalog(each.key.name, each.catalog, each.priority) for each in catalogs]
     for channel in catalog.channels_of(package):
