@@ -91,7 +91,7 @@ def _check(run: Run, key: bytes, path: str) -> _Result:
         gc.enable()
 
 
-_MEMO: Final = Memo()
+_MEMO: Final = Memo(4 * 2**20)
 """Of this process: the CRDs of one version of an operator are often those of the next."""
 
 

@@ -113,6 +113,20 @@ def test_runs_at_the_same_time_share_a_cache(folders: list[str], tmp_path: Path)
     assert list(check_bundles(folders, RUN, cache=known)) == list(check_bundles(folders, RUN))
 
 
+def test_the_working_folder_is_a_bundle_like_any_other(
+    folder: Path, cache: ResultCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        (here,) = check_bundles(["."], RUN, cache=cache)
+        (there,) = check_bundles([str(folder)], RUN, cache=cache)
+        assert {finding.file for finding in here.findings} == {"./manifests/csv.yaml"}
+        assert {finding.file for finding in there.findings} == {f"{folder}/manifests/csv.yaml"}
+    (folder / "manifests/csv.yaml").write_text("kind: ClusterServiceVersion\n\tx\n")
+    (report,) = check_bundles(["."], RUN, cache=cache)
+    assert [problem.file for problem in report.load_problems] == [".", "./manifests/csv.yaml"]
+
+
 @pytest.mark.parametrize("spoil", ["directory", "text", "read-only"])
 def test_a_cache_that_cannot_be_used_is_no_reason_to_fail(folders: list[str], tmp_path: Path, spoil: str) -> None:
     file = tmp_path / "cache/results.sqlite"

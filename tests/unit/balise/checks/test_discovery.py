@@ -54,6 +54,11 @@ def test_a_folder_that_was_given_counts_whatever_is_in_it(tmp_path: Path) -> Non
     assert found(tmp_path, "some", "tree", "tree/bundle") == (["some", "tree/bundle"], [])
 
 
+def test_a_catalog_that_was_given_may_have_files_of_any_name(tmp_path: Path) -> None:
+    lay(tmp_path, "deep/down/blobs", text=BLOBS)
+    assert found(tmp_path, "deep") == ([], ["deep"])
+
+
 def test_links_are_not_followed_except_what_was_given(tmp_path: Path) -> None:
     lay(tmp_path, "real/manifests/csv.yaml")
     (tmp_path / "linked").symlink_to("real")
