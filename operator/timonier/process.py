@@ -90,6 +90,7 @@ class _Replica:
     def __init__(self, options: Options, client: Client, election: Election) -> None:
         self._client = client
         self._election = election
+        self._leads = False
         cache = Cache(primaries=(ApplicationReconciler.primary,), label=APPLICATION_LABEL)
         applier = Applier(client, cache)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
@@ -121,13 +122,15 @@ class _Replica:
         return f"a reconcile has been running for {longest:.0f} s" if longest > _STUCK_SECONDS else None
 
     def _notice(self, change: Change) -> None:
-        if self._election.held():
+        # Not `held()`: that is False for a moment when a renewal comes late, and a change missed then is lost for good.
+        if self._leads:
             for controller in self._controllers:
                 controller.notice(change)
 
     async def _lead(self) -> None:
         lease_client = self._client.unguarded()
         await self._election.win(lease_client)
+        self._leads = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work(), name="controllers")
             await self._election.keep(lease_client)
