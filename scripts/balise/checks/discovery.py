@@ -111,9 +111,9 @@ def _has_bundle_layout(folders: list[str]) -> bool:
         return "metadata" in names and (Path(names["metadata"]) / "annotations.yaml").exists()
     if "metadata" in names:
         return True
-    # Operator projects have such a folder, too, from which tools build the bundle's.
-    files = {path.name for path in Path(names["manifests"]).iterdir()}
-    return "kustomization.yaml" not in files and any(name.endswith(_MANIFEST) for name in files)
+    # Projects have such folders, too, from which tools build the bundle's: without a CSV it is none.
+    files = (f"{names['manifests']}/{path.name}" for path in Path(names["manifests"]).iterdir())
+    return any(path.endswith(_MANIFEST) and _CSV.search(_head(path)) for path in files)
 
 
 def _kind_of_files(files: list[str]) -> str:

@@ -27,14 +27,9 @@ def found(root: Path, *below: str) -> tuple[list[str], list[str]]:
 
 
 def test_a_tree_of_bundles_in_the_order_of_names(tmp_path: Path) -> None:
-    lay(tmp_path, "b/2.0.0/manifests/csv.yaml", "b/10.0.0/manifests/csv.yaml", "a/metadata/annotations.yaml")
-    lay(
-        tmp_path,
-        "c/manifests/x.txt",
-        "d/manifests/kustomization.yaml",
-        "d/manifests/x.yaml",
-        ".hidden/manifests/x.yaml",
-    )
+    lay(tmp_path, "b/2.0.0/manifests/csv.yaml", "b/10.0.0/manifests/csv.yaml", text=CSV)
+    lay(tmp_path, "a/metadata/annotations.yaml", "c/manifests/x.txt", "packaging/manifests/service.yaml")
+    lay(tmp_path, ".hidden/manifests/x.yaml", text=CSV)
     lay(tmp_path, "loose/csv.yaml", "loose/crd.yaml", text=CSV)
     assert found(tmp_path) == (["a", "b/10.0.0", "b/2.0.0", "loose"], [])
 
@@ -50,7 +45,7 @@ def test_catalogs_and_what_is_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_given_counts_whatever_is_in_it(tmp_path: Path) -> None:
-    lay(tmp_path, "some/thing.yaml", "tree/bundle/manifests/csv.yaml")
+    lay(tmp_path, "some/thing.yaml", "tree/bundle/manifests/csv.yaml", text=CSV)
     assert found(tmp_path, "some", "tree", "tree/bundle") == (["some", "tree/bundle"], [])
 
 
@@ -60,7 +55,7 @@ def test_a_catalog_that_was_given_may_have_files_of_any_name(tmp_path: Path) -> 
 
 
 def test_links_are_not_followed_except_what_was_given(tmp_path: Path) -> None:
-    lay(tmp_path, "real/manifests/csv.yaml")
+    lay(tmp_path, "real/manifests/csv.yaml", text=CSV)
     (tmp_path / "linked").symlink_to("real")
     (tmp_path / "real/manifests/loop").symlink_to(tmp_path)
     assert found(tmp_path) == (["real"], [])
@@ -75,7 +70,8 @@ def test_what_is_no_folder(tmp_path: Path, name: str, said: str) -> None:
 
 
 def test_everything_that_a_result_depends_on_is_told(tmp_path: Path) -> None:
-    lay(tmp_path, "a/manifests/csv.yaml", "a/.git/x", "b/notes.yaml", "c/deep/catalog.yaml")
+    lay(tmp_path, "a/manifests/csv.yaml", text=CSV)
+    lay(tmp_path, "a/.git/x", "b/notes.yaml", "c/deep/catalog.yaml")
     lay(tmp_path, "c/deep/catalog.yaml", text=BLOBS)
     result = find([str(tmp_path)])
     seen = {Path(path).relative_to(tmp_path).as_posix() for path in result.everything()}
