@@ -56,6 +56,7 @@ check-generated: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench/catalogs.py
+	$(BIN)/python tests/bench/plans.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)
 
 clean:
