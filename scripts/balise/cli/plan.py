@@ -169,7 +169,7 @@ def _scenarios(path: Path, wanted: str) -> int:
     from balise.planner import index, report, rollout, rounds, scenarios  # noqa: PLC0415 (slow, only wanted here)
 
     for identifier, universe in scenarios.universes(_lines(path), str(path)):
-        indexed = index.CatalogIndex(universe.catalogs)
+        indexed = index.CatalogIndex(universe.considered)
         planned = rounds.plan(universe, index=indexed)
         if wanted == "json":
             line = {"id": identifier, **scenarios.outcome(planned)}

@@ -71,7 +71,7 @@ def resolve(
         index: of the same catalogs, to be shared by several resolutions.
         supposing: a bundle that must be part of the result; asks why it is not, where it is not.
     """
-    return _Resolver(universe, index or CatalogIndex(universe.catalogs)).resolve(supposing)
+    return _Resolver(universe, index or CatalogIndex(universe.considered)).resolve(supposing)
 
 
 def candidates_in_order(universe: Universe, subscription: Subscription, index: CatalogIndex) -> list[Entry]:

@@ -31,6 +31,10 @@ EXISTING = "@existing"
 _CONTENT = frozenset(["olm.bundle.object", "olm.csv.metadata"])
 
 
+#: OLM's default for the namespace whose catalogs serve every namespace.
+GLOBAL_NAMESPACE = "olm"
+
+
 class SourceKey(NamedTuple):
     """Name and namespace of a CatalogSource; both empty in a Subscription that takes from any."""
 
@@ -108,6 +112,11 @@ class Universe:
     csvs: tuple[InstalledCSV, ...]
     namespace: str = "ns"
     fail_forward: bool = False
+
+    @property
+    def considered(self) -> tuple[CatalogSource, ...]:
+        """The catalogs that OLM looks into: the namespace's own, and those of the global catalog namespace."""
+        return tuple(each for each in self.catalogs if each.key.namespace in (self.namespace, GLOBAL_NAMESPACE))
 
     def with_state(self, subscriptions: Iterable[Subscription], csvs: Iterable[InstalledCSV]) -> Universe:
         """The same catalogs with another state of the namespace."""

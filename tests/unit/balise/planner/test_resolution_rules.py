@@ -96,6 +96,18 @@ def blocked(found: Plan) -> str:
     return str(found.blocked)
 
 
+# 1.0 When a resolution happens, and its scope
+
+
+@pytest.mark.parametrize(("namespace", "seen"), [("olm", True), ("ns", True), ("elsewhere", False)])
+def test_catalogs_are_considered_in_the_own_and_the_global_namespace_only(namespace: str, seen: bool) -> None:
+    found = planned(
+        catalog(simple("a", "1.0.0"), namespace=namespace), subscriptions=[subscription("a", sourceNamespace=namespace)]
+    )
+    assert installs(found) == ([["a.v1.0.0"]] if seen else [])
+    assert (found.blocked is None) == seen
+
+
 # 1.3 Ordering inside one channel
 
 
