@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -104,7 +105,7 @@ def _status(options: argparse.Namespace, folder: Path, _progress: Progress) -> i
     if options.json:
         _print(json.dumps(None if found is None else found.as_json(), indent=2))
     elif found is None:
-        _print(f"there is no cluster in {folder}: 'devcluster up --name {options.name}' makes one")
+        _print(f"there is no cluster in {folder}: 'devcluster up --dir {shlex.quote(str(folder))}' makes one")
     else:
         _print(_describe(found))
     return 0 if found is not None and found.ready else 1

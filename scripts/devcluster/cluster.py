@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -273,9 +274,10 @@ def given(environment: Mapping[str, str], directory: Path) -> Given | None:
         value = yaml.safe_load(Path(path).read_text())
         context = next(item["context"] for item in value["contexts"] if item["name"] == value["current-context"])
         server = next(item["cluster"]["server"] for item in value["clusters"] if item["name"] == context["cluster"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, StopIteration) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
         raise DevclusterError(
-            f"KUBECONFIG={path} names no cluster ({type(error).__name__}: {error}): correct it, or unset it and "
+            f"KUBECONFIG={path} names no cluster ({why}): correct it, or unset it and "
             f"devcluster makes a cluster of its own"
         ) from None
     return Given(Path(path).absolute(), str(server), directory)
@@ -301,7 +303,7 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
             if existing.spec != spec:
                 raise DevclusterError(
                     f"{directory} holds a cluster with other settings ({existing.spec}): "
-                    f"run 'devcluster down --name {existing.spec.name}' first, or choose another --name"
+                    f"run 'devcluster down --dir {shlex.quote(str(directory))}' first, or choose another folder"
                 )
             existing.start(report)
             return existing

@@ -39,6 +39,11 @@ class ClusterSpec:
             if not argument.startswith("--"):
                 raise DevclusterError(f"the API server's flags are written --name=value, not {argument!r}")
 
+    def __str__(self) -> str:
+        """The settings as they are given to `devcluster up`."""
+        flags = [f"--name {self.name}", f"--nodes {self.nodes}", f"--count {self.count}"]
+        return " ".join(flags + [f"--apiserver-arg={argument}" for argument in self.apiserver_args])
+
     def as_json(self) -> dict[str, Any]:
         """The value as it is kept in the cluster's folder."""
         return {

@@ -175,7 +175,8 @@ def test_up_again_changes_nothing_and_other_settings_are_refused(own: Cluster) -
     assert own.status() == before
     refused = devcluster("up", "--name", "own", "--dir", str(own.directory), "--count", "9")
     assert refused.returncode == 1
-    assert "devcluster down" in refused.stderr
+    assert "other settings (--name own --nodes kwok --count 1)" in refused.stderr
+    assert f"devcluster down --dir {own.directory}" in refused.stderr
 
 
 def test_down_leaves_neither_process_nor_folder(tmp_path: Path) -> None:
