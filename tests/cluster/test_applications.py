@@ -80,6 +80,44 @@ def test_a_new_image_rolls_out(kube: Kube, operator: OperatorProcess, namespace:
     assert ready["status"]["version"] == "2.0"
 
 
+def test_what_is_taken_out_of_a_spec_goes_from_the_children(
+    kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    """Also inside of lists and maps that have one owner, of which the API server keeps no account field by field."""
+    image = {"repository": "registry.example/web", "tag": "1.0"}
+    secret = {"name": "s", "key": "k", "optional": True}
+    kube.apply(
+        application(
+            namespace,
+            workload=PORTS | {
+                "image": image, "command": ["web", "--debug"], "serviceAccountName": "default",
+                "env": [{"name": "A", "valueFrom": {"secretKeyRef": secret}}],
+                "tolerations": [{"key": "spot", "operator": "Exists"}],
+            },
+        )
+    )  # fmt: skip
+    kube.wait_condition(namespace, "web", "Ready")
+    less = PORTS | {
+        "image": image,
+        "command": ["web"],
+        "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+        "tolerations": [{"key": "spot"}],
+    }
+    kube.apply(application(namespace, workload=less, network={"service": {"type": "LoadBalancer"}}))
+
+    def gone() -> bool:
+        pod = template(kube.get(DEPLOYMENTS, namespace, "web"))["spec"]
+        policy = kube.get(NETWORK_POLICIES, namespace, "web")
+        return (
+            pod["containers"][0]["command"] == ["web"]
+            and pod["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "s", "key": "k"}
+            and pod["tolerations"] == [{"key": "spot"}]
+            and not any("from" in rule for rule in policy["spec"]["ingress"])
+        )
+
+    kube.wait("nothing of it is left, and everybody may come in", gone)
+
+
 def test_changed_config_rolls_the_pods(kube: Kube, operator: OperatorProcess, namespace: str) -> None:
     kube.apply(application(namespace, config={"files": {"/etc/web.conf": "a=1\n"}}))
     kube.wait_condition(namespace, "web", "Ready")

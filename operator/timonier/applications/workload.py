@@ -115,6 +115,8 @@ def _template(application: Application) -> dict[str, Any]:
     pod = _pod(application) | {
         "containers": [container],
         "automountServiceAccountToken": workload.service_account_name is not None,
+        # Stated even so: the API server keeps the last name, in a deprecated field, when it is only left out.
+        "serviceAccountName": workload.service_account_name or "default",
     }
     pod["securityContext"] = _pod_security(pod.get("securityContext", {}), container["securityContext"])
     return {"metadata": {"labels": labels(application), "annotations": _annotations(application)}, "spec": pod}

@@ -5,25 +5,40 @@ nothing has to be remembered between reconciles:
 
 1. a field that we state has another value;
 2. a field that we state is not owned by us: somebody else wrote it, or a part of an atomic list or map around it;
-3. a field that we own is no longer stated: it is to be removed.
+3. a field that we own is no longer stated: it is to be removed. Inside of a list or map that is owned as a whole, that
+   is every field that the API server did not fill in by itself.
 
 Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from timonier.engine.contract import Manifest
 
 __all__ = ["differs", "owned_fields"]
+
+# What the API server fills in inside of lists and maps that are owned as a whole: a template of a volume claim, a
+# reference to a field of the pod or its resources, a projected token.
+_FILLED_IN: Final[Mapping[str, Any]] = {
+    "apiVersion": "v1",
+    "divisor": "0",
+    "expirationSeconds": 3600,
+    "volumeMode": "Filesystem",
+}
 
 
 def differs(desired: Manifest, live: Manifest, manager: str) -> bool:
     """True when server-side apply of `desired` by `manager` would change `live`."""
     content = _content(desired)
     owned = owned_fields(live, manager)
-    return not _contains(content, live) or not _covers(owned, content) or _states_less(owned, content)
+    return (
+        not _contains(content, live)
+        or not _covers(owned, content)
+        or _states_less(owned, content)
+        or _leaves_over(owned, content, live)
+    )
 
 
 def owned_fields(live: Manifest, manager: str) -> Mapping[str, Any]:
@@ -101,6 +116,34 @@ def _states_less(owned: Mapping[str, Any], desired: Any) -> bool:
         if not found or (below and _states_less(below, value)):
             return True
     return False
+
+
+def _leaves_over(owned: Mapping[str, Any], desired: Any, live: Any) -> bool:
+    """True when a node that is owned as a whole has something in `live` that `desired` does not state any more."""
+    for path, below in owned.items():
+        found, stated = _step(path, desired)
+        if not found or not isinstance(stated, Mapping | list | tuple) or not stated:
+            continue
+        _, kept = _step(path, live)
+        if _leaves_over(below, stated, kept) if below else not _is_all(stated, kept):
+            return True
+    return False
+
+
+def _is_all(stated: Any, kept: Any) -> bool:
+    """True when `kept` has nothing beyond what is stated and what the API server fills in."""
+    if isinstance(stated, Mapping) and isinstance(kept, Mapping):
+        return all(
+            _is_all(stated[name], value) if name in stated else _is_filled_in(name, value)
+            for name, value in kept.items()
+        )
+    if isinstance(stated, list | tuple) and isinstance(kept, list):
+        return len(stated) == len(kept) and all(map(_is_all, stated, kept))
+    return True
+
+
+def _is_filled_in(name: str, value: Any) -> bool:
+    return value is None or name == "status" or (name in _FILLED_IN and _FILLED_IN[name] == value)
 
 
 def _step(path: str, desired: Any) -> tuple[bool, Any]:

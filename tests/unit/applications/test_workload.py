@@ -58,6 +58,7 @@ def test_the_least_application_is_a_restricted_deployment() -> None:
             "metadata": {"labels": labels},
             "spec": {
                 "automountServiceAccountToken": False,
+                "serviceAccountName": "default",
                 "containers": [
                     {
                         "name": "web",
@@ -126,7 +127,7 @@ def test_what_the_pod_may_do(
 def test_a_token_is_mounted_only_where_an_account_is_named(account: str | None, mounted: bool) -> None:
     found = pod({"workload": {"serviceAccountName": account} if account else {}})
     assert found["automountServiceAccountToken"] is mounted
-    assert found.get("serviceAccountName") == account
+    assert found["serviceAccountName"] == (account or "default")
 
 
 @pytest.mark.parametrize(

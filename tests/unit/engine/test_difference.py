@@ -24,12 +24,14 @@ DESIRED: dict[str, Any] = {
                         "name": "web",
                         "image": "web:1",
                         "args": ["-v", "-x"],
+                        "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
                         "ports": [{"containerPort": 80, "protocol": "TCP"}],
                     }
                 ],
                 "volumes": [{"name": "tmp", "emptyDir": {}}],
             }
-        }
+        },
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}],
     },
 }
 OWNED: dict[str, Any] = {
@@ -43,6 +45,7 @@ OWNED: dict[str, Any] = {
                         "f:name": {},
                         "f:image": {},
                         "f:args": {},
+                        "f:env": {'k:{"name":"NODE"}': {".": {}, "f:name": {}, "f:valueFrom": {"f:fieldRef": {}}}},
                         "f:ports": {
                             'k:{"containerPort":80,"protocol":"TCP"}': {
                                 ".": {},
@@ -54,7 +57,8 @@ OWNED: dict[str, Any] = {
                 },
                 "f:volumes": {'k:{"name":"tmp"}': {".": {}, "f:name": {}, "f:emptyDir": {}}},
             }
-        }
+        },
+        "f:volumeClaimTemplates": {},
     },
 }
 
@@ -91,7 +95,14 @@ def foreign_sidecar(state: dict[str, Any]) -> None:
     state["spec"]["template"]["spec"]["containers"].insert(0, {"name": "mesh", "image": "mesh:1"})
 
 
-@pytest.mark.parametrize("change", [lambda _: None, foreign_label, foreign_sidecar])
+def filled_in_where_we_own_the_whole(state: dict[str, Any]) -> None:
+    state["spec"]["volumeClaimTemplates"][0] |= {"status": {"phase": "Pending"}}
+    state["spec"]["volumeClaimTemplates"][0]["metadata"]["creationTimestamp"] = None
+    state["spec"]["volumeClaimTemplates"][0]["spec"]["volumeMode"] = "Filesystem"
+    container(state)["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] = "v1"
+
+
+@pytest.mark.parametrize("change", [lambda _: None, foreign_label, foreign_sidecar, filled_in_where_we_own_the_whole])
 def test_defaults_and_what_others_added_are_no_difference(change: Any) -> None:
     state = live()
     change(state)
@@ -123,6 +134,14 @@ def items_out_of_order(state: dict[str, Any]) -> None:
     container(state)["args"].reverse()
 
 
+def argument_that_we_no_longer_state(state: dict[str, Any]) -> None:
+    container(state)["args"].append("--debug")
+
+
+def field_inside_of_a_whole_that_we_no_longer_state(state: dict[str, Any]) -> None:
+    container(state)["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] = "v2"
+
+
 def field_that_we_no_longer_state(state: dict[str, Any]) -> None:
     container(state)["command"] = ["sh"]
     owned_container(state)["f:command"] = {}
@@ -150,6 +169,8 @@ def written_by_update_only(state: dict[str, Any]) -> None:
         label_gone,
         owner_gone,
         items_out_of_order,
+        argument_that_we_no_longer_state,
+        field_inside_of_a_whole_that_we_no_longer_state,
         field_that_we_no_longer_state,
         list_item_that_we_no_longer_state,
         never_applied_by_us,
