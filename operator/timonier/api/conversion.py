@@ -153,7 +153,7 @@ def _rewritten(manifest: Mapping[str, Any], version: str, spec: Spec | None, ann
 
 
 def _pack(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(text, 6)).decode()
 
 

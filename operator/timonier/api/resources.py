@@ -5,6 +5,7 @@ from dataclasses import dataclass
 __all__ = [
     "APPLICATIONS",
     "CONFIG_MAPS",
+    "CUSTOM_RESOURCE_DEFINITIONS",
     "DEPLOYMENTS",
     "EVENTS",
     "GROUP",
@@ -14,9 +15,12 @@ __all__ = [
     "NETWORK_POLICIES",
     "PERSISTENT_VOLUME_CLAIMS",
     "POD_DISRUPTION_BUDGETS",
+    "SECRETS",
     "SERVICES",
     "SERVICE_ACCOUNTS",
     "STATEFUL_SETS",
+    "SUBJECT_ACCESS_REVIEWS",
+    "VALIDATING_WEBHOOK_CONFIGURATIONS",
     "Resource",
 ]
 
@@ -61,6 +65,7 @@ APPLICATIONS = Resource(GROUP, "v1", "applications", "Application")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICES = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
@@ -70,3 +75,16 @@ LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+SUBJECT_ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
+VALIDATING_WEBHOOK_CONFIGURATIONS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
