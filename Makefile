@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test unit cluster lint types generate check-generated bench lock clean
+.PHONY: demo picture test unit cluster node lint types generate check-generated bench lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -30,7 +30,11 @@ unit: $(STAMP)
 cluster: $(STAMP)
 	$(BIN)/pytest tests/cluster
 
-test: lint types check-generated unit cluster
+# Real pods: root and Linux; else skipped, and the reason is said.
+node: $(STAMP)
+	$(BIN)/pytest tests/node
+
+test: lint types check-generated unit cluster node
 
 demo: $(STAMP)
 	@$(BIN)/python scripts/demo.py $(KEEP)

@@ -122,22 +122,24 @@ def wait_for(what: str, probe: Callable[[], bool], seconds: float = 30.0) -> flo
 
 
 def release(narrator: Narrator) -> Path:
-    """Generate the bundle, check it, build the catalog, ask what OLM would do. Returns the bundle's folder."""
+    """Generate the bundle, build the catalog, check both, ask what OLM would do. Returns what it would install."""
     narrator.chapter("From code to a bundle and a catalog")
     narrator.run([str(BIN / "balise"), "generate"], shown="balise generate", lines=6)
-    bundle = max((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(part) for part in path.name.split(".")])
-    shown = f"bundle/{bundle.name}"
-    narrator.run([str(BIN / "balise"), "check", shown], shown=f"balise check {shown}", lines=8)
     narrator.run([str(BIN / "balise"), "catalog", "build"], shown="balise catalog build", lines=6)
+    narrator.run([str(BIN / "balise"), "check", "bundle", "catalog"], shown="balise check bundle catalog", lines=8)
     narrator.chapter("What will OLM do with it?")
     command = ["plan", "--catalog", "catalog/timonier", "--package", "timonier"]
     narrator.run([str(BIN / "balise"), *command], shown=f"balise {' '.join(command)}", lines=20)
-    return bundle
+    answer = subprocess.run(
+        [str(BIN / "balise"), *command, "--format", "json"], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    (head,) = json.loads(answer.stdout)["final"]
+    return REPOSITORY / "bundle" / head.removeprefix("timonier.v")
 
 
 def install(kubectl: Kubectl, narrator: Narrator, bundle: Path) -> None:
     """Install the bundle the way OLM does, and nothing else: the operator gets what its CSV asks for."""
-    narrator.chapter("Install it, with exactly the permissions its CSV asks for")
+    narrator.chapter("Install that version, with exactly the permissions its CSV asks for")
     command = [str(BIN / "balise"), "render", str(bundle), "--namespace", SYSTEM]
     manifests = subprocess.run(command, capture_output=True, text=True, check=False)
     if manifests.returncode:

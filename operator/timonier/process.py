@@ -44,6 +44,8 @@ APPLICATION_LABEL: Final = "timonier.dev/application"
 LEASE_NAME: Final = "timonier"
 DEPLOYMENT: Final = "timonier"
 _MIGRATED: Final = (f"{APPLICATIONS.plural}.{APPLICATIONS.group}",)
+ARCHITECTURES: Final = ("amd64",)
+"""What the operator's image is built and tested for."""
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DRAIN_SECONDS = 10.0
 # The API server keeps sending requests to a pod that ends until every proxy has heard of it.
@@ -323,6 +325,12 @@ def deployment(image: str) -> dict[str, Any]:
                     "terminationGracePeriodSeconds": 30,
                     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                     "containers": [container],
+                    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [
+                            {"key": "kubernetes.io/arch", "operator": "In", "values": list(ARCHITECTURES)},
+                            {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+                        ]}],
+                    }}},
                     "topologySpreadConstraints": [
                         {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
                          "labelSelector": {"matchLabels": labels}},

@@ -21,6 +21,7 @@ from devcluster.layout import Layout
 from devcluster.locking import exclusive, exclusive_folder
 from devcluster.network import SIMULATED, Network, free_network, routes
 from devcluster.ports import Ports, choose_ports
+from devcluster.processes import as_administrator
 from devcluster.programs import cache_folder, find_programs
 from devcluster.progress import Report, silent
 from devcluster.spec import ClusterSpec
@@ -212,7 +213,7 @@ class Cluster:
                 daemon.start(command, _environment())
                 continue
             launcher = node.inside(self._layout.daemon(components.INIT), daemon, command)
-            if not daemon.start_through(launcher, node.environment(_environment())):
+            if not daemon.start_through(launcher, as_administrator(_environment())):
                 raise DevclusterError(f"{name} could not be started in the node's namespaces: {daemon.tail(3)}")
 
     def _wait_for(
@@ -292,6 +293,7 @@ def up(spec: ClusterSpec, directory: Path, report: Report = silent) -> Cluster:
     """
     if spec.nodes == "real":
         node.check()
+        node.check_folder(directory)
     directory = directory.absolute()
     with exclusive_folder(directory, lambda: report("waiting for another devcluster that works on this folder", "")):
         existing = _load(directory)

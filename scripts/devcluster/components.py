@@ -16,7 +16,7 @@ __all__ = ["INIT", "INSIDE", "Addresses", "command_of", "daemons_of", "programs_
 INIT = "node"
 """The first process of a real node's namespaces."""
 
-INSIDE = ("containerd", "kubelet", "kube-proxy")
+INSIDE = ("containerd", "kubelet", "kube-proxy", "nameserver")
 """What runs inside them, in the order in which it is started."""
 
 Programs = Mapping[str, Path]
@@ -43,7 +43,7 @@ def daemons_of(spec: ClusterSpec) -> tuple[str, ...]:
 
 def programs_of(spec: ClusterSpec) -> tuple[str, ...]:
     """The programs that `find_programs` has to find for it; a real node's others are those of the machine."""
-    built = [name for name in daemons_of(spec) if name not in (INIT, "containerd", "provisioner")]
+    built = [name for name in daemons_of(spec) if name not in (INIT, "containerd", "nameserver", "provisioner")]
     return (*built, "pki", *(("pause",) if spec.nodes == "real" else ()))
 
 
@@ -53,6 +53,10 @@ def command_of(daemon: str, spec: ClusterSpec, layout: Layout, addresses: Addres
         node = [NODE] if spec.nodes == "real" else []
         return [sys.executable, "-m", "devcluster.provisioner", str(layout.identity_kubeconfig("provisioner")),
                 str(layout.volumes), *node]  # fmt: skip
+    if daemon == "nameserver":
+        # kube-proxy may read what a name server has to know, and no more.
+        return [sys.executable, "-m", "devcluster.nameserver", str(layout.identity_kubeconfig("kube-proxy")),
+                addresses.network.node]  # fmt: skip
     return [str(programs.get(daemon, daemon)), *_FLAGS[daemon](spec, layout, addresses)]
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Entry", "Image", "write_image", "write_layer"]
+from devcluster.errors import DevclusterError
+
+__all__ = ["Entry", "Image", "names_in", "write_image", "write_layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,36 @@ def write_image(target: Path, image: Image, layers: Sequence[Path]) -> None:
             archive.add(layer, name, filter=_anonymous)
         manifest = [{"Config": file, "RepoTags": [image.name], "Layers": names}]
         _add(archive, "manifest.json", json.dumps(manifest).encode())
+
+
+def names_in(archive: Path) -> list[str]:
+    """The names that an archive gives to its images: of `docker save`'s format or an OCI layout, compressed or not.
+
+    Raises DevclusterError when it holds no image.
+    """
+    try:
+        with tarfile.open(archive) as content:
+            found = {Path(name).as_posix(): name for name in content.getnames()}
+            if "manifest.json" in found:
+                return [name for item in _json_in(content, found["manifest.json"]) for name in item["RepoTags"] or ()]
+            if "index.json" in found:
+                manifests = _json_in(content, found["index.json"])["manifests"]
+                return [name for item in manifests for name in [_annotated(item.get("annotations", {}))] if name]
+    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DevclusterError(
+            f"{archive} could not be loaded as an image: {str(error) or type(error).__name__}"
+        ) from None
+    raise DevclusterError(f"{archive} could not be loaded as an image: it holds neither manifest.json nor index.json")
+
+
+def _json_in(content: tarfile.TarFile, name: str) -> Any:
+    file = content.extractfile(name)
+    return json.load(file) if file is not None else None
+
+
+def _annotated(annotations: dict[str, str]) -> str:
+    # A containerd name is whole; an OCI one may be a mere tag.
+    return annotations.get("io.containerd.image.name") or annotations.get("org.opencontainers.image.ref.name", "")
 
 
 def _configuration(image: Image, digests: Sequence[str]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _CLONE_NEWNS, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 2, 4, 8, 4096, 16384
 _MS_SLAVE, _MS_SHARED = 1 << 19, 1 << 20
 
+_LOOK_AFTER_SECONDS = 5
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,18 +53,22 @@ def _bind(source: str, target: str) -> None:
 def _make(arguments: Sequence[str]) -> int:
     pid_file, description = Path(arguments[0]), json.loads(arguments[1])
     _unshare(_CLONE_NEWPID)
-    read, write = os.pipe()
+    (read, write), (remembered, remember) = os.pipe(), os.pipe()
 
     def first_process() -> None:
         os.close(read)
+        os.close(remember)
+        if not os.read(remembered, 1):
+            return
         _unshare(_CLONE_NEWNS | _CLONE_NEWNET)
         _furnish(description)
         os.write(write, b"ready")
         os.close(write)
-        _collect_orphans()
+        _collect_orphans(pid_file)
 
     _leave_behind(pid_file, first_process)
     os.close(write)
+    os.write(remember, b"!")
     return 0 if os.read(read, 16) else 1
 
 
@@ -130,17 +136,20 @@ def _rebuild(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _collect_orphans() -> None:
-    """What the first process of a namespace owes the others; it ends by being killed."""
+def _collect_orphans(pid_file: Path) -> None:
+    """What the first process of a namespace owes the others, until it is killed.
+
+    It ends, and everything with it, when its pid file is removed: nobody would ever find it again.
+    """
     # Blocked, so that an orphan that ends while we look is still waited for.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    while True:
+    while pid_file.exists():
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             pass
-        signal.sigwait({signal.SIGCHLD})
+        signal.sigtimedwait({signal.SIGCHLD}, _LOOK_AFTER_SECONDS)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ machine, reaches kubelet and webhooks, and pods reach the API server. Nothing is
 import contextlib
 import ipaddress
 import json
+import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from devcluster.errors import DevclusterError, UnavailableError
+from devcluster.processes import as_administrator
 
 __all__ = [
     "LOOPBACK",
@@ -137,7 +139,7 @@ def _ip(*arguments: str) -> str:
 
 
 def _run(*command: str) -> str:
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=as_administrator(os.environ))
     if answer.returncode != 0:
         kind = UnavailableError if "Operation not" in answer.stderr else DevclusterError
         raise kind(f"'{' '.join(command)}' failed: {answer.stderr.strip()}")

@@ -13,21 +13,25 @@ from pathlib import Path
 
 from devcluster import node_configuration as files
 from devcluster.errors import DevclusterError, UnavailableError
-from devcluster.images import Entry, Image, write_image, write_layer
+from devcluster.images import Entry, Image, names_in, write_image, write_layer
 from devcluster.layout import Layout
 from devcluster.network import Network, connect, connected, disconnect
-from devcluster.processes import Daemon
+from devcluster.processes import Daemon, as_administrator
 
-__all__ = ["check", "environment", "furnish", "has_containerd", "inside", "load_image", "remove", "start"]
+__all__ = [
+    "check",
+    "check_folder",
+    "furnish",
+    "has_containerd",
+    "inside",
+    "load_image",
+    "remove",
+    "start",
+]
 
 _PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 
 _LAUNCHER = (sys.executable, "-m", "devcluster.namespaces")
-
-
-def environment(base: dict[str, str]) -> dict[str, str]:
-    """With the folders on PATH where distributions keep runc and nft; they are not on everybody's."""
-    return base | {"PATH": f"{base.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
 def check() -> None:
@@ -38,7 +42,7 @@ def check() -> None:
         raise UnavailableError(
             "a real node needs root: run the command with sudo, or take simulated ones (--nodes kwok)"
         )
-    path = environment(dict(os.environ))["PATH"]
+    path = as_administrator(os.environ)["PATH"]
     missing = [name for name in files.PACKAGES if shutil.which(name, path=path) is None]
     if missing or _plugins() is None:
         raise UnavailableError(files.missing_sentence(missing, plugins=_plugins() is None))
@@ -49,6 +53,13 @@ def check() -> None:
             f"a real node needs namespaces of its own, which this machine does not grant ({answer.stderr.strip()}): "
             f"where root is confined to a container, that one has to be privileged"
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise DevclusterError when a node could not see its own folder there."""
+    for target in files.HIDDEN:
+        if folder.resolve().is_relative_to(target):
+            raise DevclusterError(f"a real node has a {target} of its own, so {folder} cannot be its folder: see --dir")
 
 
 def _plugins() -> Path | None:
@@ -87,9 +98,10 @@ def start(layout: Layout, network: Network, init: Daemon) -> None:
     if init.alive() and connected(network, layout.label):
         return
     remove(layout, network, init)
-    for name in ("run", "log", "kubelet", "cni"):
-        place = layout.node / name
-        if name in ("run", "cni"):
+    for target in files.HIDDEN:
+        place = layout.node / Path(target).name
+        # A reboot empties the one, and addresses of pods that are no more would stay taken in the other.
+        if place.name in ("run", "cni"):
             shutil.rmtree(place, ignore_errors=True)
         place.mkdir(exist_ok=True)
     for folder in _cgroups(layout):
@@ -97,7 +109,7 @@ def start(layout: Layout, network: Network, init: Daemon) -> None:
         folder.mkdir(exist_ok=True)
     description = json.dumps(files.surroundings(layout))
     command = (*_LAUNCHER, "make", str(init.pid_file), description)
-    if not init.start_through(command, environment(dict(os.environ))):
+    if not init.start_through(command, as_administrator(os.environ)):
         raise UnavailableError(f"the node's namespaces could not be made: {init.tail(3)}")
     connect(network, layout.label, _pid(init))
 
@@ -158,13 +170,14 @@ def has_containerd(init: Daemon) -> bool:
 
 
 def load_image(init: Daemon, archive: Path) -> list[str]:
-    """Import an archive as `docker save` and others write it, compressed or not; the images' names.
+    """Import an archive as `docker save` and others write it, compressed or not; the names that it gives.
 
     Raises DevclusterError.
     """
+    names = names_in(archive)
     with archive.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    # containerd does not see our path, but our open file.
+    # containerd does not see our path, but what we send.
     with gzip.open(archive) if compressed else archive.open("rb") as content:
         command = _ctr_command(init, "images", "import", "-")
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -173,10 +186,10 @@ def load_image(init: Daemon, archive: Path) -> list[str]:
             with contextlib.suppress(BrokenPipeError):
                 shutil.copyfileobj(content, process.stdin, 1 << 20)
         output, _ = process.communicate()
-    lines = output.decode(errors="replace").splitlines()
     if process.returncode != 0:
-        raise DevclusterError(f"{archive} could not be loaded as an image: {lines[-1] if lines else 'no reason given'}")
-    return [line.removeprefix("unpacking ").split(" ")[0] for line in lines if line.startswith("unpacking ")]
+        lines = output.decode(errors="replace").splitlines() or ["no reason given"]
+        raise DevclusterError(f"{archive} could not be loaded as an image: {lines[-1]}")
+    return names
 
 
 def _ctr(init: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:

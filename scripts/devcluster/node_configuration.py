@@ -8,10 +8,13 @@ from typing import Any
 import yaml
 
 from devcluster.layout import Layout
+from devcluster.names import DOMAIN
 from devcluster.network import Network
 
 __all__ = [
     "CNI_PLUGINS",
+    "CONTAINERD_SOCKET",
+    "HIDDEN",
     "PACKAGES",
     "PAUSE_IMAGE",
     "TUNABLES",
@@ -53,6 +56,10 @@ TUNABLES: Mapping[str, str] = {
 already: the machine keeps its own values."""
 
 
+HIDDEN = ("/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni")
+"""Folders of the machine that a node does not see, as it has its own."""
+
+
 def missing_sentence(missing: list[str], plugins: bool) -> str:
     """What to say when programs are not there, or the CNI plugins are not."""
     names = [*missing, *(["CNI plugins"] if plugins else [])]
@@ -65,8 +72,7 @@ def surroundings(layout: Layout) -> dict[str, Any]:
 
     Paths that programs have built in lead into the cluster's folder; nothing is left in the machine's own.
     """
-    places = {"run": "/run", "log": "/var/log", "kubelet": "/var/lib/kubelet", "cni": "/var/lib/cni"}
-    binds = [[str(layout.node / name), target] for name, target in places.items()]
+    binds = [[str(layout.node / Path(target).name), target] for target in HIDDEN]
     binds += [[str(layout.node / "tunables" / name.replace("/", ".")), f"/proc/sys/{name}"] for name in TUNABLES]
     return {"rebuilt": ["/var/lib"], "binds": binds}
 
@@ -136,6 +142,8 @@ def kubelet_configuration(layout: Layout, network: Network, cgroup: str) -> str:
         "cgroupRoot": cgroup,
         "failCgroupV1": False,
         "failSwapOn": False,
+        "clusterDNS": [network.node],
+        "clusterDomain": DOMAIN,
         "resolvConf": "",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         # The disk is the machine's: how full it is, is no reason to evict pods or to throw images away.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Daemon", "Identity", "identity_of", "start_time_in_stat", "write_identity"]
+__all__ = ["Daemon", "Identity", "as_administrator", "identity_of", "start_time_in_stat", "write_identity"]
 
 # Children of this very interpreter are kept, so that their end is collected and no zombie stays behind.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -61,6 +61,11 @@ def write_identity(pid_file: Path, pid: int) -> None:
     """Remember a process that was just started, such as a child of ours."""
     identity = identity_of(pid) or Identity(pid, "ended at once")
     pid_file.write_text(json.dumps({"pid": identity.pid, "started": identity.started}))
+
+
+def as_administrator(environment: Mapping[str, str]) -> dict[str, str]:
+    """With the folders on PATH where distributions keep ip, nft and runc; they are not on everybody's."""
+    return {**environment, "PATH": f"{environment.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
 @dataclass(frozen=True, slots=True)

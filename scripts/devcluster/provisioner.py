@@ -5,18 +5,17 @@ volume is a folder of root's, which kubelet gives to a pod's `fsGroup` as it doe
 nothing mounts anything, and no folder is made.
 """
 
-import http.client
 import logging
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from devcluster.api import Api
 from devcluster.configuration import PROVISIONER, STORAGE_CLASS
+from devcluster.following import follow
 
 __all__ = ["main", "needs_growth", "needs_volume", "volume_for", "volume_is_done"]
 
@@ -26,8 +25,6 @@ CLAIMS = "/api/v1/persistentvolumeclaims"
 VOLUMES = "/api/v1/persistentvolumes"
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 _MERGE = "application/merge-patch+json"
-
-_log = logging.getLogger("provisioner")
 
 
 def needs_volume(claim: Manifest) -> bool:
@@ -122,21 +119,15 @@ def _serve_volume(api: Api, folder: Path, volume: Manifest) -> None:
 
 
 def _follow(api: Api, collection: str, serve: Callable[[Manifest], None]) -> None:
-    """List, then watch for five minutes, over and over; whatever fails is tried again from a fresh list."""
-    while True:
-        try:
-            listed = api.request("GET", collection).body
-            for item in listed["items"]:
-                serve(item)
-            version = listed["metadata"]["resourceVersion"]
-            for event in api.watch(f"{collection}?watch=1&resourceVersion={version}", 300):
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    serve(event["object"])
-                elif event["type"] == "ERROR":
-                    break
-        except Exception as error:  # noqa: BLE001 - whatever one object or a dying API server did, the next list heals
-            _log.warning("%s: %s: %s", collection, type(error).__name__, error)
-            time.sleep(0.5 if isinstance(error, OSError | http.client.HTTPException) else 2.0)
+    def listed(items: list[Manifest]) -> None:
+        for item in items:
+            serve(item)
+
+    def changed(kind: str, item: Manifest) -> None:
+        if kind != "DELETED":
+            serve(item)
+
+    follow(api, collection, listed, changed)
 
 
 def main(arguments: list[str]) -> int:

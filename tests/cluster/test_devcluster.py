@@ -16,6 +16,7 @@ from devcluster.cluster import Cluster, running
 from devcluster.errors import DevclusterError
 from devcluster.processes import identity_of
 from devcluster.spec import ClusterSpec
+from harness.interruptions import heeding_ctrl_c
 from harness.kube import Kube, RefusedError
 from timonier.api.resources import DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS
 
@@ -186,6 +187,12 @@ def test_down_leaves_neither_process_nor_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "brief").exists()
 
 
+def test_simulated_nodes_take_no_image(own: Cluster) -> None:
+    refused = devcluster("load-image", "--dir", str(own.directory), "image.tar")
+    assert refused.returncode == 1
+    assert "nothing to load" in refused.stderr
+
+
 def test_a_foreign_folder_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     for command in ("up", "down"):
@@ -199,7 +206,8 @@ def test_a_foreign_folder_is_never_touched(tmp_path: Path) -> None:
 def test_an_interrupted_up_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "broken-off"
     command = [sys.executable, "-m", "devcluster.cli", "up", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with heeding_ctrl_c():
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 30
     while not (folder / "run" / "kube-apiserver.pid").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

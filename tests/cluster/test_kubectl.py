@@ -1,36 +1,17 @@
 """What a person sees who has kubectl and nothing else."""
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.applications import PORTS, application
+from harness.fixtures import Kubectl
 from harness.kube import Kube
 from harness.operator_process import OperatorProcess
 
 pytestmark = pytest.mark.cluster
 
 REPOSITORY = Path(__file__).parents[2]
-Kubectl = Callable[..., str]
-
-
-@pytest.fixture
-def kubectl(cluster: Any) -> Kubectl:
-    """Run kubectl as the administrator; its output."""
-    built = cluster.kubectl() if hasattr(cluster, "kubectl") else None
-    program = built or shutil.which("kubectl")
-    if program is None:
-        pytest.skip("the given cluster comes without a kubectl, and there is none on PATH")
-
-    def run(*arguments: str) -> str:
-        command = [str(program), "--kubeconfig", str(cluster.kubeconfig), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    return run
 
 
 def test_get_fits_100_columns_and_says_how_it_is(

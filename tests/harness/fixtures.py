@@ -1,5 +1,6 @@
 """Fixtures of the cluster tests: the operator installed from its bundle, running as its own service account."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,19 @@ from harness.audit import AuditLog
 from harness.kube import CRDS, Kube, Manifest
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 
-__all__ = ["Installation", "audit", "installation", "kube", "newest_bundle", "operator", "operator_factory"]
+__all__ = [
+    "Installation",
+    "Kubectl",
+    "audit",
+    "installation",
+    "kube",
+    "kubectl",
+    "newest_bundle",
+    "operator",
+    "operator_factory",
+]
+
+Kubectl = Callable[..., str]
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATOR_NAMESPACE = "timonier-system"
@@ -71,6 +84,21 @@ def established(crd: Manifest) -> bool:
 def kube(cluster: Any) -> Kube:
     """The cluster as its administrator sees it."""
     return Kube(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Any) -> Kubectl:
+    """Run kubectl as the administrator; its output."""
+    built = cluster.kubectl() if hasattr(cluster, "kubectl") else None
+    program = built or shutil.which("kubectl")
+    if program is None:
+        pytest.skip("the given cluster comes without a kubectl, and there is none on PATH")
+
+    def run(*arguments: str) -> str:
+        command = [str(program), "--kubeconfig", str(cluster.kubeconfig), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

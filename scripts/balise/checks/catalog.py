@@ -8,15 +8,15 @@ a problem is the last one that is reported.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from balise.checks.catalog_graph import Channel, ChannelBundle, graph_problem
 from balise.checks.findings import Finding
 from balise.checks.suites.catalog import CATALOG_CHECKS, CATALOG_SUITE
-from balise.model.catalog_blobs import BLOB_TYPES
+from balise.model.catalog_blobs import BLOB_TYPES, PROPERTY_TYPES
 from balise.model.catalog_files import ReadProblem, Source, scan
 from balise.model.documents import Document, FieldPath, render_path
 from balise.model.go_types import MismatchError, decode
@@ -31,7 +31,7 @@ from balise.model.semver import (
 )
 from balise.model.yaml_text import SyntaxProblem, load
 
-__all__ = ["CatalogReport", "check_catalog"]
+__all__ = ["CatalogReport", "check_blobs", "check_catalog"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,26 @@ class CatalogReport:
 def check_catalog(directory: Path | str, *, jobs: int | None = None) -> CatalogReport:
     """Check the catalog in *directory*, with as many processes as *jobs* says; raises InputError where it is none."""
     found = scan(Path(directory), _visit, jobs=jobs)
-    if found.problems:
-        return CatalogReport(str(directory), tuple(_read_finding(problem) for problem in found.problems))
-    problems = list(_problems(found.values))
     documents: dict[Source, Document] = {}
-    return CatalogReport(str(directory), tuple(_finding(problem, documents) for problem in problems))
+    unread = [problem for blob in found.values if blob.unreadable for problem in blob.problems]
+    if found.problems or unread:
+        # In the order of the files and lines, so that the first one is that at which opm gives up.
+        findings = [_read_finding(problem) for problem in found.problems]
+        findings += [_finding(problem, documents) for problem in unread]
+        findings.sort(key=lambda finding: (finding.file, finding.line))
+    else:
+        findings = [_finding(problem, documents) for problem in _problems(found.values)]
+    return CatalogReport(str(directory), tuple(findings))
+
+
+def check_blobs(blobs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What is wrong with a catalog that is not on disk; the messages only, as there are no places."""
+    visited = []
+    for number, blob in enumerate(blobs):
+        source = Source("", number, number, 0)
+        visited.append(_visit(source, Document("", b"", blob)))
+    unread = [problem for blob in visited if blob.unreadable for problem in blob.problems]
+    return tuple(problem.message for problem in unread or _problems(visited))
 
 
 class _Problem(NamedTuple):
@@ -81,16 +96,6 @@ class _Blob:
 
 
 # --- Reading one document ---------------------------------------------------------------------------------------------
-
-_PROPERTY_TYPES: Final = {
-    "olm.package": "property.Package",
-    "olm.package.required": "PackageRequired",
-    "olm.gvk": "GVK",
-    "olm.gvk.required": "GVKRequired",
-    "olm.bundle.object": "BundleObject",
-    "olm.csv.metadata": "CSVMetadata",
-    "olm.channel": "property.Channel",
-}
 
 
 def _visit(source: Source, document: Document) -> _Blob:
@@ -175,7 +180,7 @@ def _property_value(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Mapping
     """The value, decoded into the type of the property; raises MismatchError."""
     if "value" not in found and not any(key.casefold() == "value" for key in raw):
         raise MismatchError("a value", None, why="there is no value")
-    kind = _PROPERTY_TYPES.get(found.get("type", ""))
+    kind = PROPERTY_TYPES.get(found.get("type", ""))
     return (decode(found.get("value"), kind) or {}) if kind else {}
 
 
@@ -228,10 +233,6 @@ _Packages = dict[str, _Package]
 
 def _problems(blobs: list[_Blob]) -> Iterator[_Problem]:
     """The problems of the first stage that has any."""
-    unread = [problem for blob in blobs if blob.unreadable for problem in blob.problems]
-    if unread:
-        yield from unread
-        return
     by_schema: dict[str, list[_Blob]] = {schema: [] for schema in BLOB_TYPES}
     for blob in blobs:
         if blob.schema in by_schema:

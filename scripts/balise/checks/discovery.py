@@ -36,6 +36,16 @@ class Found(NamedTuple):
 
     bundles: list[str]
     catalogs: list[str]
+    seen: list[str]
+    """Every folder and file that was looked at to find them."""
+
+    def everything(self) -> Iterator[str]:
+        """What was looked at, and every folder and file of the bundles and catalogs."""
+        yield from self.seen
+        for root in (*self.bundles, *self.catalogs):
+            for folder, _, files in os.walk(root):
+                yield folder
+                yield from (f"{folder}/{name}" for name in files)
 
 
 def find(paths: Iterable[str]) -> Found:
@@ -44,7 +54,7 @@ def find(paths: Iterable[str]) -> Found:
     A path in which nothing is recognised was given for a reason: it counts as a bundle, whose loading will say what is
     missing.
     """
-    found = Found([], [])
+    found = Found([], [], [])
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 (Path would rewrite ./ and // in what is reported)
             problem = "is a file, not a folder" if os.path.exists(path) else "there is no such folder"  # noqa: PTH110
@@ -52,14 +62,15 @@ def find(paths: Iterable[str]) -> Found:
                 problem, place=path, way_out="give a bundle's folder, a tree of them, or a catalog's folder"
             )
         before = len(found.bundles) + len(found.catalogs)
-        for folder, kind in _walk(path.rstrip("/") or path):
+        for folder, kind in _walk(path.rstrip("/") or path, found.seen):
             (found.bundles if kind == "bundle" else found.catalogs).append(folder)
         if len(found.bundles) + len(found.catalogs) == before:
             found.bundles.append(path)
-    return Found(list(dict.fromkeys(found.bundles)), list(dict.fromkeys(found.catalogs)))
+    return Found(list(dict.fromkeys(found.bundles)), list(dict.fromkeys(found.catalogs)), found.seen)
 
 
-def _walk(folder: str) -> Iterator[tuple[str, str]]:
+def _walk(folder: str, seen: list[str]) -> Iterator[tuple[str, str]]:
+    seen.append(folder)
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -72,8 +83,9 @@ def _walk(folder: str) -> Iterator[tuple[str, str]]:
     if kind := "bundle" if _has_bundle_layout(folders) else _kind_of_files(files):
         yield folder, kind
         return
+    seen += files
     for below in folders:
-        yield from _walk(below)
+        yield from _walk(below, seen)
 
 
 def _has_bundle_layout(folders: list[str]) -> bool:

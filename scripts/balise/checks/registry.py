@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import cleandoc
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
     from balise.checks.findings import Level
     from balise.model.bundle import Bundle
     from balise.model.documents import Document, FieldPath
+    from balise.model.image_index import Platform
 
-__all__ = ["REFERENCE_SUITES", "Check", "Options", "Violation", "check", "checks", "declare", "find_check", "suites"]
+__all__ = [
+    "OPTIONAL_SUITES",
+    "REFERENCE_SUITES",
+    "Check",
+    "Options",
+    "Violation",
+    "check",
+    "checks",
+    "declare",
+    "find_check",
+    "suites",
+]
 
 REFERENCE_SUITES: Final = (
     "csv",
@@ -36,6 +48,10 @@ REFERENCE_SUITES: Final = (
 """The suites of operator-framework/api, in the order in which its verdicts are recorded."""
 
 
+OPTIONAL_SUITES: Final = frozenset(("communityoperators", "packagemanifest", "scorecard"))
+"""Suites that run only when they are asked for: they judge by what one place of publication, or one program, wants."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the person running the checks decides."""
@@ -44,6 +60,8 @@ class Options:
     """The Kubernetes version that the bundle is meant for, as typed; APIs removed by then are errors."""
     categories: frozenset[str] | None = None
     """Categories that are allowed instead of the standard ones."""
+    platforms: Mapping[str, frozenset[Platform]] = field(default_factory=dict)
+    """For images whose index is at hand: what they run on."""
     exact: bool = False
     """Find exactly what the reference finds, its blind spots and false alarms included."""
 

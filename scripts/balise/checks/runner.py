@@ -7,18 +7,31 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from balise.checks.findings import Finding
-from balise.checks.registry import REFERENCE_SUITES, Check, Options, Violation, suites
+from balise.checks.ignores import without_ignored
+from balise.checks.registry import OPTIONAL_SUITES, REFERENCE_SUITES, Check, Options, Violation, suites
 from balise.checks.suites.catalog import CATALOG_SUITE
+from balise.checks.suites.ignores import IGNORES_SUITE
 from balise.checks.suites.load import LOAD_CHECKS, LOAD_SUITE
-from balise.model.bundle import Bundle, BundleLoadError, LoadProblem, load_bundle
+from balise.model.bundle import (
+    Bundle,
+    BundleFiles,
+    BundleLoadError,
+    LoadProblem,
+    load_bundle_files,
+    read_bundle_files,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_loaded", "run_suites"]
+    from balise.model.errors import InputError
+
+__all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites", "unreadable"]
+
+_MAX_MESSAGE: Final = 1000
 
 PROFILES: Final = ("default", "reference")
-"""``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` every suite there is."""
+"""``reference`` runs exactly the suites of the reference's recorded verdicts; ``default`` those and ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,7 @@ class Run:
         """What a profile runs."""
         if profile == "reference":
             return cls(REFERENCE_SUITES, replace(options, exact=True))
-        further = sorted(suites().keys() - {LOAD_SUITE, CATALOG_SUITE, *REFERENCE_SUITES})
+        further = sorted(suites().keys() - {LOAD_SUITE, CATALOG_SUITE, *REFERENCE_SUITES, *OPTIONAL_SUITES})
         return cls((*REFERENCE_SUITES, *further), options, merge=True)
 
 
@@ -63,16 +76,25 @@ class Report:
 
 def check_bundle(path: Path | str, run: Run) -> Report:
     """Load the directory and run the suites on it; raises InputError where *path* is no directory to read."""
+    return check_files(read_bundle_files(path), str(path), run)
+
+
+def check_files(files: BundleFiles, path: str, run: Run) -> Report:
+    """Like :func:`check_bundle`, of files that are read already."""
     try:
-        bundle = load_bundle(path)
+        bundle = load_bundle_files(files)
     except BundleLoadError as error:
-        return Report(str(path), load_problems=tuple(_load_finding(problem) for problem in error.problems))
-    return check_loaded(bundle, run)
+        return Report(path, load_problems=tuple(_load_finding(problem) for problem in error.problems))
+    return replace(check_loaded(bundle, run), path=path)
 
 
 def check_loaded(bundle: Bundle, run: Run) -> Report:
     """Run the suites on a bundle that is loaded already."""
-    return Report(bundle.path, tuple(run_suites(bundle, run)))
+    findings = tuple(run_suites(bundle, run))
+    if IGNORES_SUITE in run.suites:
+        files = {f"{bundle.path}/{name}": data for name, data in bundle.files.items()}
+        findings = without_ignored(findings, files, run.suites)
+    return Report(bundle.path, findings)
 
 
 def run_suites(bundle: Bundle, run: Run) -> Iterator[Finding]:
@@ -92,7 +114,7 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
     violations: Iterable[Violation] = check.rule(bundle, options) if check.rule else ()
     for violation in violations:
         kind, level = violation.type or check.type, violation.level or check.level
-        message, hint = violation.message, violation.hint or check.hint
+        message, hint = _shortened(violation.message), violation.hint or check.hint
         document = violation.document
         if document is None:
             yield Finding(suite, level, check.code, kind, violation.field, message, hint=hint)
@@ -114,6 +136,21 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
         )
 
 
+def _shortened(message: str) -> str:
+    """The message, which may quote what somebody wrote, at a length that can be shown."""
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    return f"{message[: _MAX_MESSAGE - 301]}…{message[-300:]}"
+
+
+def unreadable(path: str, error: InputError) -> Finding:
+    """Why a directory could not be read at all, as a finding."""
+    check = LOAD_CHECKS["unreadable"]
+    return Finding(
+        LOAD_SUITE, "error", check.code, check.type, "", error.message, path, hint=error.way_out or check.hint
+    )
+
+
 def _load_finding(problem: LoadProblem) -> Finding:
     check = LOAD_CHECKS[problem.kind]
     file, line, column = problem.position
@@ -124,7 +161,7 @@ def _load_finding(problem: LoadProblem) -> Finding:
         check.code,
         check.type,
         "",
-        problem.message,
+        _shortened(problem.message),
         file,
         line,
         column,

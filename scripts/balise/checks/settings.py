@@ -17,8 +17,6 @@ What is given on the command line comes before it.
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +29,7 @@ from balise.model.errors import InputError
 if TYPE_CHECKING:
     from balise.checks.findings import Finding, Level
 
-__all__ = ["Settings", "find_settings", "known_suites", "read_settings", "severities"]
+__all__ = ["Settings", "known_suites", "read_settings", "severities"]
 
 _WEIGHTS: Final = ("error", "warning", "off")
 
@@ -81,24 +79,18 @@ def severities(pairs: Iterable[tuple[str, str]], *, place: str) -> dict[str, str
 
 
 def _unknown(what: str, name: str, known: Iterable[str], place: str) -> InputError:
+    import difflib  # noqa: PLC0415 (only for a mistake)
+
     known = sorted(known)
     near = difflib.get_close_matches(name, known, 3, 0.6)
     way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known[:40])}"
     return InputError(f"there is no {what} {name!r}", place=place, way_out=way_out)
 
 
-def find_settings(start: Path) -> Path | None:
-    """The pyproject.toml at *start* or in the nearest folder above it, not going past a repository's root."""
-    for folder in (start.absolute(), *start.absolute().parents):
-        if (folder / "pyproject.toml").is_file():
-            return folder / "pyproject.toml"
-        if (folder / ".git").exists():
-            return None
-    return None
-
-
 def read_settings(path: Path) -> Settings:
     """The settings in a pyproject.toml; the default ones where it has no such table. Raises InputError."""
+    import tomllib  # noqa: PLC0415 (only for projects that have one)
+
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -38,23 +38,24 @@ def run(args: argparse.Namespace) -> int:
     difference = act(folder, bundle.bundle_files(settings, known))
     for path in difference.foreign:
         sys.stderr.write(f"balise generate: {folder / path} was not generated, yet would ship; delete or move it\n")
-    found = [(folder, difference)]
+    found = [(folder, folder, difference)]
     if settings.api_reference is not None and args.output is None:
         page = settings.api_reference
-        found.append((page.parent, act(page.parent, {page.name: reference.api_reference(known.crds)}, alone=False)))
+        text = {page.name: reference.api_reference(known.crds)}
+        found.append((page, page.parent, act(page.parent, text, alone=False)))
     return _report_stale(found) if args.check else _report_written(found)
 
 
-def _report_stale(found: list[tuple[Path, Difference]]) -> int:
-    for folder, difference in found:
+def _report_stale(found: list[tuple[Path, Path, Difference]]) -> int:
+    for what, _, difference in found:
         sys.stdout.write(f"{difference.text}\n" if difference.text else "")
         if difference:
-            sys.stderr.write(f"balise generate: {folder} is stale; run balise generate and commit the result\n")
-    return 1 if any(difference for _, difference in found) else 0
+            sys.stderr.write(f"balise generate: {what} is stale; run balise generate and commit the result\n")
+    return 1 if any(difference for _, _, difference in found) else 0
 
 
-def _report_written(found: list[tuple[Path, Difference]]) -> int:
-    for folder, difference in found:
+def _report_written(found: list[tuple[Path, Path, Difference]]) -> int:
+    for what, folder, difference in found:
         changed = sorted((*difference.missing, *difference.stale))
-        sys.stdout.write("".join(f"wrote {folder / path}\n" for path in changed) or f"{folder} is up to date\n")
+        sys.stdout.write("".join(f"wrote {folder / path}\n" for path in changed) or f"{what} is up to date\n")
     return 0

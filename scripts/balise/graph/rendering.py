@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from balise.model.bundle import Bundle
@@ -15,7 +15,7 @@ from balise.model.go_json import compact
 from balise.model.go_types import MismatchError, decode
 from balise.model.yaml_text import Json, SyntaxProblem, load
 
-__all__ = ["Blob", "RenderedBundle", "render_bundle"]
+__all__ = ["Blob", "RenderedBundle", "held_csv", "render_bundle"]
 
 Blob = dict[str, Any]
 
@@ -202,3 +202,18 @@ def _related_images(bundle: Bundle, image: str) -> list[Blob]:
             more += [each.get("image", "") for each in containers]
     found += [{"name": "", "image": each} for each in dict.fromkeys(more) if each not in known]
     return sorted(found, key=lambda each: each["image"])
+
+
+def held_csv(properties: Iterable[Blob]) -> Blob | None:
+    """The ClusterServiceVersion that a bundle holds as an object; None where it holds none that can be read."""
+    for found in properties:
+        if found["type"] != "olm.bundle.object":
+            continue
+        try:
+            text = base64.b64decode(found["value"]["data"])
+            data = json.loads(text) if text.lstrip().startswith(b"{") else load(text)
+        except (ValueError, KeyError, TypeError, SyntaxProblem, RecursionError):
+            continue
+        if isinstance(data, dict) and data.get("kind") == "ClusterServiceVersion":
+            return data
+    return None

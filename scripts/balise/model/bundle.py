@@ -8,13 +8,14 @@ the files of its folder, first document each, are the bundle's objects. Where th
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import (
@@ -37,13 +38,22 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "BundleAnnotations",
+    "BundleFiles",
     "BundleLoadError",
     "CustomResourceDefinition",
     "LoadProblem",
     "ManifestObject",
     "load_bundle",
+    "load_bundle_files",
+    "read_bundle_files",
     "walk_files",
 ]
+
+MAX_MANIFEST_BYTES: Final = 16 * 2**20
+"""A larger file is not read: compressed, it could hardly be below OLM's limit for the whole bundle, which is 1 MiB."""
+
+MAX_BUNDLE_BYTES: Final = 64 * 2**20
+MAX_BUNDLE_FILES: Final = 5_000
 
 LoadKind = Literal["csv-missing", "csv-twice", "syntax", "type", "no-object", "layout", "unreadable"]
 
@@ -179,13 +189,21 @@ class Bundle:
     """Every file's content, by its path below the bundle's."""
 
 
+def _kind(data: Mapping[str, Json]) -> str:
+    """An object's kind; none, to Kubernetes, where the apiVersion cannot be taken apart."""
+    return _text(data.get("kind")) if api_group_version(_text(data.get("apiVersion"))) else ""
+
+
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
-    """Paths of the files below *root*, in the order of names, folders not followed through links; and whether the path
-    goes through a dot name, which the loader skips. Paths are relative, with slashes."""
+def walk_files(root: Path, folders: list[str] | None = None) -> Iterator[tuple[str, bool]]:
+    """The files below *root*, in the order of names, links to folders not followed.
+
+    Paths are relative, with slashes; beside each is whether it goes through a name with a dot in front, which the
+    loader skips. Paths of folders are added to *folders*.
+    """
 
     def visit(folder: str, prefix: str, hidden: bool) -> Iterator[tuple[str, bool]]:
         with os.scandir(folder) as entries:
@@ -193,6 +211,8 @@ def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
         for entry in found:
             dotted = hidden or entry.name.startswith(".")
             if entry.is_dir(follow_symlinks=False):
+                if folders is not None:
+                    folders.append(prefix + entry.name)
                 yield from visit(entry.path, f"{prefix}{entry.name}/", dotted)
             else:
                 yield prefix + entry.name, dotted
@@ -200,23 +220,77 @@ def walk_files(root: Path) -> Iterator[tuple[str, bool]]:
     yield from visit(str(root), "", hidden=False)
 
 
-def load_bundle(path: Path | str) -> Bundle:
-    """The bundle in directory *path*. Raises :class:`BundleLoadError`, or :class:`InputError` where *path* is none."""
+@dataclass(frozen=True)
+class BundleFiles:
+    """What is in a directory: every file's content, read once."""
+
+    root: Path
+    names: tuple[tuple[str, bool], ...]
+    """Each file's path below the root, and whether it goes through a name with a dot in front."""
+    contents: Mapping[str, bytes]
+    unreadable: Mapping[str, str]
+    """Why the others could not be read."""
+    folders: tuple[str, ...]
+    """Paths of the folders below the root."""
+
+    def digest(self, key: bytes) -> bytes:
+        """The same for the same *key*, names and contents, wherever the directory is."""
+        total = hashlib.blake2b(key, digest_size=20)
+        for name in self.folders:
+            total.update(b"/%b\0" % os.fsencode(name))
+        for name, _ in self.names:
+            data = self.contents.get(name)
+            size = b"?" if data is None else b"%d" % len(data)
+            total.update(b"%b\0%b\0" % (os.fsencode(name), size))
+            total.update(self.unreadable[name].encode() if data is None else data)
+        return total.digest()
+
+
+def read_bundle_files(path: Path | str) -> BundleFiles:
+    """Read a directory; raises :class:`InputError` where it is none, or has more bytes than are read."""
     root = Path(path)
+    folders: list[str] = []
     try:
-        listed = list(walk_files(root))
+        names = tuple(walk_files(root, folders))
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
-    return _Loader(root, listed).load()
+    contents, unreadable, total = {}, {}, 0
+    for name, _ in names:
+        try:
+            contents[name] = file_bytes(root / name, MAX_MANIFEST_BYTES)
+        except InputError as error:
+            unreadable[name] = error.message
+            continue
+        total += len(contents[name])
+        if total > MAX_BUNDLE_BYTES or len(contents) > MAX_BUNDLE_FILES:
+            raise InputError(
+                f"it has more than {MAX_BUNDLE_FILES} files or more than {MAX_BUNDLE_BYTES} bytes",
+                place=str(path),
+                way_out="check that it is a bundle: OLM takes 1 MiB, compressed",
+            )
+    return BundleFiles(root, names, contents, unreadable, tuple(folders))
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """The bundle in directory *path*. Raises :class:`BundleLoadError`, or :class:`InputError` where *path* is none."""
+    return load_bundle_files(read_bundle_files(path))
+
+
+def load_bundle_files(files: BundleFiles) -> Bundle:
+    """The bundle in a directory that was read; raises :class:`BundleLoadError`."""
+    return _Loader(files).load()
 
 
 class _Loader:
-    def __init__(self, root: Path, listed: list[tuple[str, bool]]) -> None:
-        self.root = root
-        self.listed = listed
+    def __init__(self, files: BundleFiles) -> None:
+        self.files = files
+        self.root = files.root
+        self.listed = files.names
         self.problems: list[LoadProblem] = []
-        self.contents: dict[str, bytes] = {}
+        self.contents = files.contents
         self.annotations = BundleAnnotations()
+        self.not_read: dict[str, SyntaxProblem] = {}
+        """Files that mention a ClusterServiceVersion, and why they could not be read."""
 
     def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
         place = Position(str(self.root / file), mark.line + 1, mark.column + 1)
@@ -224,11 +298,8 @@ class _Loader:
         self.problems.append(LoadProblem(kind, message, place, source))
 
     def load(self) -> Bundle:
-        for file, _ in self.listed:
-            try:
-                self.contents[file] = file_bytes(self.root / file)
-            except InputError as error:
-                self.problem("unreadable", error.message, file)
+        for file, why in self.files.unreadable.items():
+            self.problem("unreadable", why, file)
         csv_files = []
         for file, hidden in self.listed:
             if hidden or file not in self.contents:
@@ -239,6 +310,8 @@ class _Loader:
                 csv_files.append(file)
         if not csv_files:
             self.problem("csv-missing", "no file's first document is a ClusterServiceVersion", "")
+            for file, problem in self.not_read.items():
+                self.problem("syntax", problem.message, file, problem.mark)
         bundle = None
         for folder in dict.fromkeys(file.rpartition("/")[0] for file in csv_files):
             bundle = self._load_folder(folder)
@@ -247,19 +320,20 @@ class _Loader:
         return bundle
 
     def _first_kind(self, file: str) -> str:
-        """The kind of a file's first object, read as JSON or YAML; problems are of no interest here."""
+        """The kind of a file's first object, read as JSON or YAML; problems only matter where there is no other CSV."""
         data = self.contents[file]
         try:
             document = first_document(file, data)
-        except SyntaxProblem:
+        except SyntaxProblem as problem:
+            self.not_read[file] = problem
             if not data[:30].lstrip().startswith(b"{"):
                 return ""
             try:
                 value, _ = json.JSONDecoder().raw_decode(data.decode("utf-8", "replace").lstrip())
             except (ValueError, RecursionError):
                 return ""
-            return _text(value.get("kind")) if isinstance(value, dict) else ""
-        return _text(document.data.get("kind")) if document and isinstance(document.data, dict) else ""
+            return _kind(value) if isinstance(value, dict) else ""
+        return _kind(document.data) if document and isinstance(document.data, dict) else ""
 
     def _read_annotations(self, file: str) -> None:
         data = self.contents[file]
@@ -340,9 +414,10 @@ class _Loader:
             elif file in self.contents:
                 yield file
         # An empty folder holds no file that would show it.
-        for entry in sorted(os.scandir(self.root / folder), key=lambda each: each.name):
-            if entry.is_dir(follow_symlinks=False) and entry.name not in folders_seen:
-                self.problem("layout", f"the folder {entry.name} stands among the manifests", prefix + entry.name)
+        for path in self.files.folders:
+            name = path.removeprefix(prefix)
+            if path.startswith(prefix) and "/" not in name and name not in folders_seen:
+                self.problem("layout", f"the folder {name} stands among the manifests", path)
 
     def _read_object(self, file: str) -> ManifestObject | None:
         try:
@@ -354,8 +429,14 @@ class _Loader:
             self.problem("no-object", "the file is empty", file)
         elif document.data is not None and not isinstance(document.data, dict):
             self.problem("no-object", "the file holds no Kubernetes object, which is a mapping with a kind", file)
-        elif document.data is not None and not _text(document.data.get("kind")):
-            self.problem("no-object", "the object has no kind", file, Mark(document.line, 0))
+        elif document.data is not None and not _kind(document.data):
+            written = document.data.get("kind")
+            message = (
+                "with an apiVersion of more than one slash the kind counts as missing"
+                if written
+                else ("the object has no kind")
+            )
+            self.problem("no-object", message, file, Mark(document.line, 0))
         else:
             return ManifestObject(document)
         return None

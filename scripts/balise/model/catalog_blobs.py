@@ -9,7 +9,7 @@ from typing import Any, Final
 from balise.model.go_types import decode
 from balise.model.yaml_text import Json
 
-__all__ = ["BLOB_TYPES", "canonical", "in_order", "meta"]
+__all__ = ["BLOB_TYPES", "PROPERTY_TYPES", "canonical", "in_order", "meta"]
 
 Blob = dict[str, Any]
 
@@ -20,6 +20,17 @@ BLOB_TYPES: Final = {
     "olm.deprecations": "Deprecation",
 }
 """The type that a blob of each schema is decoded into."""
+
+PROPERTY_TYPES: Final = {
+    "olm.package": "property.Package",
+    "olm.package.required": "PackageRequired",
+    "olm.gvk": "GVK",
+    "olm.gvk.required": "GVKRequired",
+    "olm.bundle.object": "BundleObject",
+    "olm.csv.metadata": "CSVMetadata",
+    "olm.channel": "property.Channel",
+}
+"""The types of the properties whose values opm decodes."""
 
 _RANK: Final = {"olm.package": 0, "olm.channel": 1, "olm.bundle": 2, "olm.deprecations": 4}
 

@@ -8,6 +8,7 @@ without a schema.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import multiprocessing
 import os
@@ -24,7 +25,7 @@ from balise.model.errors import InputError
 from balise.model.index_ignore import INDEX_IGNORE, Pattern, is_ignored, patterns
 from balise.model.yaml_text import Mark, SyntaxProblem, load
 
-__all__ = ["ReadProblem", "Scan", "Source", "catalog_files", "holds_blobs", "load_catalog", "read_documents", "scan"]
+__all__ = ["ReadProblem", "Scan", "Source", "catalog_files", "load_catalog", "read_documents", "scan"]
 
 T = TypeVar("T")
 
@@ -80,23 +81,6 @@ def catalog_files(root: Path) -> list[str]:
     # The patterns of a folder come after those of the folders around it.
     ignored.sort(key=lambda pattern: pattern.folder.count("/"))
     return [path for path in paths if path.rpartition("/")[2] != INDEX_IGNORE and not is_ignored(path, ignored)]
-
-
-_FBC_SCHEMA = re.compile(
-    rb"""^[ \t{]*["']?schema["']?[ \t]*:[ \t]*["']?olm\.(?:package|channel|bundle|deprecations)\b""",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def holds_blobs(root: Path) -> bool:
-    """Whether a folder is a catalog: whether one of its files has a blob of one of the catalog's schemas."""
-    for path in catalog_files(root):
-        try:
-            if _FBC_SCHEMA.search(file_bytes(root / path)):
-                return True
-        except InputError:
-            continue
-    return False
 
 
 def load_catalog(root: Path | str) -> Catalog:
@@ -214,8 +198,41 @@ def _looks_like_json(data: bytes) -> bool:
 
 def _sources(file: str, data: bytes) -> tuple[list[Source], ReadProblem | None]:
     if _looks_like_json(data):
-        return [Source(file, 0, len(data), 0)], None
+        return _json_sources(file, data), None
     return _yaml_sources(file, data, 0)
+
+
+_JSON_PART_BYTES: Final = 2**18
+_BETWEEN_VALUES = re.compile(rb"\n}\r?\n(?={)")
+
+
+def _json_sources(file: str, data: bytes) -> list[Source]:
+    """A large stream in parts, so that never all of it need be decoded at once.
+
+    A string has no line breaks, so a brace that closes before one and one that opens after it have nothing around them.
+    That what follows might be YAML is only possible for the first two values.
+    """
+    whole = [Source(file, 0, len(data), 0)]
+    if len(data) < 2 * _JSON_PART_BYTES:
+        return whole
+    ends = [found.end() for found in _BETWEEN_VALUES.finditer(data)]
+    if len(ends) < 2 or not all(_is_json(data[start:end]) for start, end in itertools.pairwise([0, *ends[:2]])):
+        return whole
+    parts, start, line = [], 0, 0
+    for end in [*ends, len(data)]:
+        if end - start >= _JSON_PART_BYTES or end == len(data):
+            parts.append(Source(file, start, end, line))
+            line += data.count(b"\n", start, end)
+            start = end
+    return parts
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _yaml_sources(file: str, data: bytes, offset: int) -> tuple[list[Source], ReadProblem | None]:
@@ -237,10 +254,10 @@ def _problem(file: str, message: str, mark: Mark, data: bytes) -> ReadProblem:
 
 
 def _read(source: Source, data: bytes) -> Iterator[tuple[Source, Document | ReadProblem]]:
-    if source.start == 0 and _looks_like_json(data):
-        yield from _read_json(source.file, data)
-        return
-    yield source, _read_yaml(source, data)
+    if _looks_like_json(data):
+        yield from _read_json(source, data)
+    else:
+        yield source, _read_yaml(source, data)
 
 
 def _read_yaml(source: Source, data: bytes) -> Document | ReadProblem:
@@ -252,11 +269,13 @@ def _read_yaml(source: Source, data: bytes) -> Document | ReadProblem:
         return _problem(source.file, problem.message, mark, data)
 
 
-def _read_json(file: str, data: bytes) -> Iterator[tuple[Source, Document | ReadProblem]]:
+def _read_json(part: Source, data: bytes) -> Iterator[tuple[Source, Document | ReadProblem]]:
     """A stream of JSON values; of a file with at most one before the first error, the rest is read as YAML."""
-    text = data.decode("utf-8", "replace")
+    file = part.file
+    text = data[part.start : part.end].decode("utf-8", "replace")
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    count, at, offset, line = 0, 0, 0, 0
+    at, offset, line = 0, part.start, part.line
+    count = 2 if part.start else 0
     while True:
         start = _end_of_space(text, at)
         skipped = text[at:start].encode()
@@ -266,7 +285,7 @@ def _read_json(file: str, data: bytes) -> Iterator[tuple[Source, Document | Read
         try:
             value, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            yield from _after_json(file, data, offset, count, error)
+            yield from _after_json(part, data, offset, count, error)
             return
         own = text[start:at].encode()
         # A document's places are relative to the start of a line.
@@ -282,22 +301,21 @@ def _end_of_space(text: str, at: int) -> int:
 
 
 def _after_json(
-    file: str, data: bytes, offset: int, count: int, error: Exception
+    part: Source, data: bytes, offset: int, count: int, error: Exception
 ) -> Iterator[tuple[Source, Document | ReadProblem]]:
-    sources, problem = _yaml_sources(file, data, offset) if count <= 1 else ([], None)
-    for number, source in enumerate(sources):
-        document = _read_yaml(source, data)
-        if number == 0 and isinstance(document, ReadProblem):
-            break
-        yield source, document
-    else:
-        if count <= 1:
+    file = part.file
+    if count <= 1:
+        sources, problem = _yaml_sources(file, data, offset)
+        documents = [_read_yaml(source, data) for source in sources]
+        # Where neither will do, opm tells what JSON found.
+        if not isinstance(next(iter(documents), problem), ReadProblem):
+            yield from zip(sources, documents, strict=True)
             if problem is not None:
                 yield Source(file, len(data), len(data), problem.position.line - 1), problem
             return
     message, place = "the value is nested too deeply", Mark(data.count(b"\n", 0, offset), 0)
     if isinstance(error, json.JSONDecodeError):
-        message, place = f"not JSON: {error.msg}", Mark(error.lineno - 1, error.colno - 1)
+        message, place = f"not JSON: {error.msg}", Mark(part.line + error.lineno - 1, error.colno - 1)
     elif isinstance(error, ValueError):
         message = f"not JSON: {error}"
     yield Source(file, offset, len(data), place.line), _problem(file, message, place, data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balise.model.errors import InputError
@@ -36,6 +37,10 @@ MAX_FILE_BYTES = 256 * 2**20
 """A file larger than this is refused: a bundle's limit is 1 MiB, the largest catalogs known are some 100 MB."""
 
 
+_EXCERPT_BYTES = 4096
+"""More of a line than this is never shown."""
+
+
 class Position(NamedTuple):
     """A place in a file. Line and column count from 1; a column counts characters."""
 
@@ -55,13 +60,16 @@ class SeparatorProblem(SyntaxProblem):
     """A line that starts with ``---`` and goes on with something else than a comment."""
 
 
-def file_bytes(path: Path) -> bytes:
-    """The content of *path*; raises :class:`InputError` for what cannot be read or is too large."""
+def file_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """The content of *path*; raises :class:`InputError` for what cannot be read or has more than *limit* bytes."""
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            # Reading a pipe or a device may never end.
+            raise InputError("is no regular file", place=str(path), way_out="put a file there")
+        if found.st_size > limit:
             raise InputError(
-                f"the file has {size} bytes, more than the {MAX_FILE_BYTES} that are read",
+                f"the file has {found.st_size} bytes, more than the {limit} that are read",
                 place=str(path),
                 way_out="split it, or check that it belongs here",
             )
@@ -108,7 +116,7 @@ def split_documents(data: bytes) -> Iterator[Chunk]:
 class Document:
     """One YAML or JSON document of a file: ``data`` as JSON values, and the places of its values on request."""
 
-    __slots__ = ("_root", "data", "file", "line", "text")
+    __slots__ = ("_children", "_lines", "_root", "data", "file", "line", "text")
 
     def __init__(self, file: str, text: bytes, data: Json, line: int = 0) -> None:
         self.file = file
@@ -116,6 +124,8 @@ class Document:
         self.data = data
         self.line = line
         self._root: Any = False
+        self._children: dict[int, dict[str, tuple[Any, Any]]] = {}
+        self._lines: list[bytes] | None = None
 
     def __reduce__(self) -> tuple[type[Document], tuple[str, bytes, Json, int]]:
         return Document, (self.file, self.text, self.data, self.line)
@@ -155,7 +165,7 @@ class Document:
         """The deepest node on the way to *path*, its key's, and whether it is the one at *path*."""
         node, key = self._root, None
         for step in path:
-            child, child_key = _child(node, step)
+            child, child_key = self._child(node, step)
             if child is None:
                 return node, key, False
             node, key = child, child_key
@@ -163,9 +173,30 @@ class Document:
 
     def source_line(self, line: int) -> str:
         """The text of line *line* (from 1, of the file), without its end."""
-        lines = self.text.split(b"\n")
+        if self._lines is None:
+            self._lines = self.text.split(b"\n")
         index = line - 1 - self.line
-        return lines[index].decode("utf-8", "replace").rstrip("\r") if 0 <= index < len(lines) else ""
+        if not 0 <= index < len(self._lines):
+            return ""
+        return self._lines[index][:_EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\r")
+
+    def _child(self, node: Any, step: str | int) -> tuple[Any, Any]:
+        """The child of a composed node at *step*, and its key's node (None in a list)."""
+        if isinstance(step, int):
+            if node.id == "sequence" and step < len(node.value):
+                return node.value[step], None
+            return None, None
+        if node.id != "mapping":
+            return None, None
+        children = self._children.get(id(node))
+        if children is None:
+            # Of equal keys the first is shown; a key in another case is found where there is none in this one.
+            children = self._children[id(node)] = {}
+            for folded in (False, True):
+                for key, value in node.value:
+                    if isinstance(key.value, str):
+                        children.setdefault(key.value.lower() if folded else key.value, (value, key))
+        return children.get(step) or children.get(step.lower()) or (None, None)
 
 
 def _compose(text: bytes) -> Any:
@@ -187,23 +218,6 @@ def _compose(text: bytes) -> Any:
         return None
     finally:
         parser.dispose()
-
-
-def _child(node: Any, step: str | int) -> tuple[Any, Any]:
-    """The child of a composed node at *step*, and its key's node (None in a list)."""
-    if isinstance(step, int):
-        if node.id == "sequence" and step < len(node.value):
-            return node.value[step], None
-        return None, None
-    if node.id != "mapping":
-        return None, None
-    folded = None
-    for key, value in node.value:
-        if key.value == step:
-            return value, key
-        if folded is None and isinstance(key.value, str) and key.value.lower() == step.lower():
-            folded = value, key
-    return folded or (None, None)
 
 
 def first_document(file: str, data: bytes) -> Document | None:
@@ -234,6 +248,10 @@ def render_path(path: FieldPath) -> str:
     return text
 
 
+def _whole(digits: str) -> Json:
+    return int(digits) if len(digits) < 400 else float(digits)
+
+
 def parse_json(text: str) -> Json:
     """*text* as Go's encoding/json reads it; raises ValueError where it does not."""
 
@@ -241,6 +259,7 @@ def parse_json(text: str) -> Json:
         raise ValueError(f"{word} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        # Python refuses to read very long whole numbers; nobody needs their exact value.
+        return json.loads(text, parse_constant=refuse, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None

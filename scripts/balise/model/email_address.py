@@ -12,6 +12,9 @@ class InvalidEmailError(ValueError):
     """The text is no single email address; the message says why."""
 
 
+_MAX_LENGTH = 5_000
+"""The reference has no limit; mail has one of 254 for an address, without its name."""
+
 _ATOM = re.compile(r"[!#-\'*+\-./0-9=?A-Z^-~\x80-\U0010ffff]+")
 _QUOTED = re.compile(r'"((?:[\t !#-\[\]-~\x80-\U0010ffff]|\\[\t -~\x80-\U0010ffff])*)"')
 _DOMAIN_LITERAL = re.compile(r"\[([!-Z^-~\x80-\U0010ffff]*)\]")
@@ -24,6 +27,8 @@ def check_email(text: str) -> None:
 
     >>> check_email("Jane Doe <jane@example.com>")
     """
+    if len(text) > _MAX_LENGTH:
+        raise InvalidEmailError(f"it is longer than {_MAX_LENGTH} characters")
     parser = _Parser(text)
     count = parser.address(groups=True)
     parser.skip_comments()

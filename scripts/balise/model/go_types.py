@@ -6,7 +6,8 @@ A type is written as in go_types.txt: ``*T``, ``[]T``, ``{}T``, a struct's name,
 
 The rules, from encoding/json and sigs.k8s.io/yaml: an unknown field is ignored; a field's name matches exactly or else
 without regard to case; null is the zero value; a number or boolean of *YAML* becomes text where the type wants text
-(``yaml=True``), except below a type that decodes itself and in inline structs.
+(``yaml=True``), except below a type that decodes itself and in inline structs. Below a schema that decodes itself, case
+counts, too.
 
 :func:`decode` returns the value with canonical field names, text made of numbers, and nulls left out; a struct's field
 is absent where Go would not have set it.
@@ -19,7 +20,7 @@ import binascii
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from balise.model.semver import InvalidVersionError, Version, prerelease_identifier
 from balise.model.yaml_text import Json, format_float32
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from balise.model.documents import FieldPath
 
-__all__ = ["MismatchError", "convert_partially", "decode", "is_zero", "same"]
+__all__ = ["MismatchError", "convert_partially", "decode", "fields_of", "is_zero", "same"]
 
 
 class MismatchError(ValueError):
@@ -71,7 +72,7 @@ def _describe(value: Json) -> str:
 
 def decode(value: Json, type_name: str, *, yaml: bool = False) -> Json:
     """*value* as a *type_name*; raises :class:`MismatchError`. ``yaml`` says that it comes from YAML, not from JSON."""
-    return _decoder(type_name, yaml)(value)
+    return _decoder(type_name, "yaml" if yaml else "json")(value)
 
 
 @cache
@@ -81,7 +82,7 @@ def _table() -> dict[str, str]:
 
 
 @cache
-def _fields(struct: str) -> list[tuple[str, str, bool]]:
+def fields_of(struct: str) -> list[tuple[str, str, bool]]:
     """The fields of a struct: name, type, and whether it is inlined from another."""
     found = []
     for field in _table().get(struct, "").split():
@@ -91,19 +92,23 @@ def _fields(struct: str) -> list[tuple[str, str, bool]]:
     return found
 
 
+_Mode = Literal["yaml", "json", "exact"]
+"""``exact`` is how schemas below ``items`` and the like are decoded: JSON, and names in no other case."""
+
+
 @cache
-def _decoder(kind: str, yaml: bool) -> Callable[[Json], Json]:
+def _decoder(kind: str, mode: _Mode) -> Callable[[Json], Json]:
     if kind.startswith("*"):
-        return _decoder(kind[1:], yaml)
+        return _decoder(kind[1:], mode)
     if kind.startswith("[]"):
-        return _list_decoder(kind[2:], yaml)
+        return _list_decoder(kind[2:], mode)
     if kind.startswith("{}"):
-        return _map_decoder(kind[2:], yaml)
+        return _map_decoder(kind[2:], mode)
     if kind == "string":
-        return _yaml_text if yaml else _text
+        return _yaml_text if mode == "yaml" else _text
     if kind in _SCALARS:
         return _SCALARS[kind]
-    return _struct_decoder(kind, yaml)
+    return _struct_decoder(kind, mode)
 
 
 def _zero(kind: str) -> Json:
@@ -113,8 +118,8 @@ def _zero(kind: str) -> Json:
     return {"string": "", "bool": False, "int32": 0, "int64": 0, "float64": 0.0}.get(kind, {})
 
 
-def _list_decoder(item_kind: str, yaml: bool) -> Callable[[Json], Json]:
-    item_decoder = _late(item_kind, yaml)
+def _list_decoder(item_kind: str, mode: _Mode) -> Callable[[Json], Json]:
+    item_decoder = _late(item_kind, mode)
     zero = _zero(item_kind)
 
     def read(value: Json) -> Json:
@@ -135,8 +140,8 @@ def _list_decoder(item_kind: str, yaml: bool) -> Callable[[Json], Json]:
     return read
 
 
-def _map_decoder(item_kind: str, yaml: bool) -> Callable[[Json], Json]:
-    item_decoder = _late(item_kind, yaml)
+def _map_decoder(item_kind: str, mode: _Mode) -> Callable[[Json], Json]:
+    item_decoder = _late(item_kind, mode)
     zero = _zero(item_kind)
 
     def read(value: Json) -> Json:
@@ -157,11 +162,13 @@ def _map_decoder(item_kind: str, yaml: bool) -> Callable[[Json], Json]:
     return read
 
 
-def _struct_decoder(struct: str, yaml: bool) -> Callable[[Json], Json]:
+def _struct_decoder(struct: str, mode: _Mode) -> Callable[[Json], Json]:
     # sigs.k8s.io/yaml looks for an inline struct's fields in the wrong place, so that nothing becomes text there.
-    fields = {name: _late(kind, yaml and not inline) for name, kind, inline in _fields(struct)}
-    null_refused = {name for name, kind, _ in _fields(struct) if kind in ("version", "release")}
-    folded = {name.lower(): name for name in reversed(fields)}
+    fields = {
+        name: _late(kind, "json" if inline and mode == "yaml" else mode) for name, kind, inline in fields_of(struct)
+    }
+    null_refused = {name for name, kind, _ in fields_of(struct) if kind in ("version", "release")}
+    folded = {} if mode == "exact" else {name.lower(): name for name in reversed(fields)}
 
     def read(value: Json) -> Json:
         if value is None:
@@ -194,15 +201,15 @@ def _struct_decoder(struct: str, yaml: bool) -> Callable[[Json], Json]:
     return read
 
 
-def _late(kind: str, yaml: bool) -> Callable[[Json], Json]:
+def _late(kind: str, mode: _Mode) -> Callable[[Json], Json]:
     """The decoder of a type that may contain itself: looked up when first used."""
     if kind in _SCALARS or kind == "string":
-        return _decoder(kind, yaml)
+        return _decoder(kind, mode)
     resolved: list[Callable[[Json], Json]] = []
 
     def read(value: Json) -> Json:
         if not resolved:
-            resolved.append(_decoder(kind, yaml))
+            resolved.append(_decoder(kind, mode))
         return resolved[0](value)
 
     return read
@@ -286,14 +293,14 @@ def _time(value: Json) -> Json:
     return value
 
 
-_QUANTITY = re.compile(r"[-+]?([0-9]*\.?[0-9]*)([numkMGTPE]?|[KMGTPE]i|[eE][-+]?[0-9]+)\Z")
+_QUANTITY = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[numkMGTPE]?|[KMGTPE]i|[eE][-+]?[0-9]+)\Z")
 
 
 def _quantity(value: Json) -> Json:
     if type(value) in (int, float):
         return value
     text = value.strip() if type(value) is str else None
-    if text is None or not _QUANTITY.match(text) or text in ("", "-", "+"):
+    if text is None or not _QUANTITY.match(text):
         raise MismatchError("a quantity", value, why=f"{value!r} is not a quantity such as 100m, 0.5 or 64Mi")
     return text
 
@@ -330,19 +337,19 @@ def _schema_or_bool(value: Json) -> Json:
         return value
     if type(value) is not dict:
         raise MismatchError("true, false or a schema", value)
-    return _decoder(_SCHEMA, False)(value)
+    return _decoder(_SCHEMA, "exact")(value)
 
 
 def _schema_or_array(value: Json) -> Json:
     if type(value) is dict:
-        return _decoder(_SCHEMA, False)(value)
-    return _decoder("[]" + _SCHEMA, False)(value) if type(value) is list else {}
+        return _decoder(_SCHEMA, "exact")(value)
+    return _decoder("[]" + _SCHEMA, "exact")(value) if type(value) is list else {}
 
 
 def _schema_or_strings(value: Json) -> Json:
     if type(value) is dict:
-        return _decoder(_SCHEMA, False)(value)
-    return _decoder("[]string", False)(value) if type(value) is list else {}
+        return _decoder(_SCHEMA, "exact")(value)
+    return _decoder("[]string", "exact")(value) if type(value) is list else {}
 
 
 _SCALARS: dict[str, Callable[[Json], Json]] = {
@@ -372,7 +379,7 @@ def is_zero(value: Json, kind: str) -> bool:
         return False
     if kind in _SCALARS or kind == "string":
         return not value or (kind == "version" and value == Version() and not value.build)
-    return all(is_zero(value.get(name), field) for name, field, _ in _fields(kind))
+    return all(is_zero(value.get(name), field) for name, field, _ in fields_of(kind))
 
 
 def same(left: Json, right: Json, kind: str) -> bool:
@@ -390,7 +397,7 @@ def same(left: Json, right: Json, kind: str) -> bool:
     if kind in _SCALARS or kind == "string":
         return bool(left == right or (not left and not right and is_zero(left, kind) and is_zero(right, kind)))
     left, right = left or {}, right or {}
-    return left == right or all(same(left.get(name), right.get(name), field) for name, field, _ in _fields(kind))
+    return left == right or all(same(left.get(name), right.get(name), field) for name, field, _ in fields_of(kind))
 
 
 def convert_partially(value: Json, type_name: str) -> tuple[Json, MismatchError | None]:
@@ -405,7 +412,7 @@ def convert_partially(value: Json, type_name: str) -> tuple[Json, MismatchError 
 def _convert_struct(value: Json, struct: str, into: dict[str, Any]) -> MismatchError | None:
     if not isinstance(value, dict):
         return MismatchError("a mapping", value)
-    for name, kind, _ in _fields(struct):
+    for name, kind, _ in fields_of(struct):
         item = value.get(name)
         if item is None:
             continue

@@ -94,7 +94,8 @@ def _number(text: str) -> Json:
     if found := _INTEGER.match(plain):
         sign, *digits = found.groups()
         base, figures = next((base, part) for base, part in zip((16, 8, 2, 8, 10), digits, strict=True) if part)
-        value = int(sign + figures, base)
+        # Python does not read thousands of digits; no number of 64 bits has a hundred, leading zeros apart.
+        value = int(sign + figures[:100], base) if base == 10 else int(sign + figures, base)
         # An unsigned number may be larger, but then Go accepts no sign at all in front of it.
         if _INT64_MIN <= value <= _INT64_MAX or (value <= _UINT64_MAX and value > 0 and not sign):
             return value

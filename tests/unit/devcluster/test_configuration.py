@@ -134,6 +134,14 @@ def test_a_volume_belongs_to_its_claim_alone() -> None:
     assert volume["spec"]["hostPath"]["path"] == "/volumes/pvc-u-1"
 
 
+def test_a_volume_of_a_real_node_is_a_disk_of_that_node() -> None:
+    spec = volume_for(claim(), Path("/volumes"), "real-0")["spec"]
+    assert spec["local"] == {"path": "/volumes/pvc-u-1"}
+    assert "hostPath" not in spec
+    (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchFields"][0]["values"] == ["real-0"]
+
+
 def test_a_bound_claim_that_asks_for_more_grows() -> None:
     assert needs_growth(claim(status={"phase": "Bound", "capacity": {"storage": "512Mi"}}))
     assert not needs_growth(claim(status={"phase": "Bound", "capacity": {"storage": "1Gi"}}))

@@ -69,3 +69,22 @@ def test_an_identity_survives_its_file(tmp_path: Path) -> None:
     assert isinstance(identity, Identity)
     assert identity_of(identity.pid) == identity
     sleeper.stop(0)
+
+
+def test_a_launcher_leaves_the_process_that_it_started(tmp_path: Path) -> None:
+    sleeper = daemon(tmp_path)
+    launcher = (
+        "import subprocess, sys, pathlib; from devcluster.processes import write_identity; "
+        f"write_identity(pathlib.Path({str(sleeper.pid_file)!r}), subprocess.Popen({SLEEP!r}).pid)"
+    )
+    assert sleeper.start_through([sys.executable, "-c", launcher], os.environ)
+    assert sleeper.alive()
+    sleeper.stop(0)
+    assert not sleeper.alive()
+
+
+def test_a_launcher_that_fails_is_told(tmp_path: Path) -> None:
+    sleeper = daemon(tmp_path)
+    assert not sleeper.start_through([sys.executable, "-c", "import sys; sys.exit('no such thing')"], os.environ)
+    assert not sleeper.alive()
+    assert sleeper.tail() == "no such thing"

@@ -5,11 +5,13 @@ import pytest
 from devcluster.errors import DevclusterError, UnavailableError
 from devcluster.go_toolchain import parse_go_version, required_go
 from devcluster.programs import (
+    GROUPS,
     build_detail,
     build_failure,
     cache_folder,
     find_programs,
     kubernetes_version,
+    module_of,
     version_key,
 )
 from devcluster.progress import silent
@@ -68,6 +70,12 @@ def test_given_programs_are_taken_and_none_is_built(tmp_path: Path) -> None:
 def test_assets_without_the_essentials_are_refused_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="setup-envtest"):
         find_programs(("etcd", "kube-apiserver"), {"KUBEBUILDER_ASSETS": str(tmp_path)}, silent)
+
+
+def test_every_part_of_a_cluster_has_the_same_version_and_its_own_key() -> None:
+    modules = {group: module_of(group) / "go.mod" for group in GROUPS}
+    assert len({kubernetes_version(path.read_text()) for path in modules.values()}) == 1
+    assert modules["controlplane"] != modules["node"]
 
 
 def test_a_build_tells_how_far_it_is_and_why_it_failed() -> None:

@@ -673,9 +673,9 @@ def _url_path_problems(text: str) -> Iterator[str]:
         yield f"the path {text!r} must begin with /"
     for step in text[1:].removesuffix("/").split("/"):
         if not step:
-            yield f"the path {text!r} has an empty part"
+            yield "the path has an empty part"
             continue
-        yield from (f"the path {text!r}: {message}" for message in dns1123_subdomain(step))
+        yield from (f"the path's part {step!r}: {message}" for message in dns1123_subdomain(step))
 
 
 def _review_versions(crd: InternalCrd, path: FieldPath, reviews: Sequence[str]) -> Iterator[Violation]:

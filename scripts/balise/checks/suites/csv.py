@@ -560,6 +560,8 @@ def required_fields(bundle: Bundle, _: Options) -> Iterator[Violation]:
     A ClusterServiceVersion must have metadata, a display name, and an install strategy with its name and deployments.
     """
     fields = bundle.csv.fields
+    if is_zero(fields, "TypeMeta"):
+        yield Violation("apiVersion and kind are missing or empty", bundle.csv.document, ("kind",), field="TypeMeta")
     for path, name, kind in _REQUIRED:
         parents = [path[:length] for length in range(1, len(path)) if path[:length] in _STRUCTS]
         if any(is_zero(_field(fields, parent), _STRUCTS[parent]) for parent in parents):

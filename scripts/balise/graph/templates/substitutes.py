@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from balise.graph.rendering import Blob
+from balise.checks.catalog import check_blobs
+from balise.graph.rendering import Blob, held_csv
 from balise.graph.templates.basic import template_entries
 from balise.graph.templates.sources import BundleRenderer
 from balise.model.catalog_blobs import in_order
@@ -23,6 +24,7 @@ Order = tuple[Version, bool, tuple[tuple[bool, int, str], ...]]
 def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
     """The entries with every substitution made."""
     blobs = [blob for _, blob in template_entries(document)]
+    _must_be_valid(document, ("entries",), blobs, "the entries are no valid catalog")
     bases: set[str] = set()
     images: dict[str, str] = {}
     for path, image, base in _substitutions(document):
@@ -52,7 +54,15 @@ def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
             if blob["schema"] == "olm.channel":
                 substitute(blob, base, new["name"])
         blobs.append(new)
+        _must_be_valid(document, path, blobs, f"with {new['name']} for {base} the catalog is not valid")
     return in_order(blobs)
+
+
+def _must_be_valid(document: Document, path: FieldPath, blobs: list[Blob], message: str) -> None:
+    if problems := check_blobs(blobs):
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        place = ":".join(map(str, document.locate(path)))
+        raise InputError(f"{message}: {problems[0]}{more}", place=place)
 
 
 def substitute(channel: Blob, base: str, name: str) -> None:
@@ -117,8 +127,10 @@ def _order(bundle: Blob) -> Order:
 
 def _is_legacy_release(bundle: Blob) -> bool:
     """Whether build metadata counts as a release: only where the CSV says that it substitutes another."""
-    for each in bundle["properties"]:
-        if each["type"] == "olm.csv.metadata" and isinstance(each["value"], dict):
-            annotations = each["value"].get("annotations") or {}
-            return bool(annotations.get("olm.substitutesFor"))
-    return False
+    csv = held_csv(bundle["properties"])
+    metadata = csv.get("metadata") if csv else None
+    if csv is None:
+        values = [each["value"] for each in bundle["properties"] if each["type"] == "olm.csv.metadata"]
+        metadata = values[0] if values else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return isinstance(annotations, dict) and bool(annotations.get("olm.substitutesFor"))

@@ -45,7 +45,6 @@ annotations:
 """
 
 
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "example-operator" / "1.0.0"

@@ -6,7 +6,7 @@ import pytest
 
 from balise.checks.findings import Finding
 from balise.checks.runner import Report
-from balise.checks.settings import Settings, find_settings, read_settings
+from balise.checks.settings import Settings, read_settings
 from balise.model.errors import InputError
 
 
@@ -66,12 +66,3 @@ def test_a_code_weighs_more_than_its_suite() -> None:
     kept = Finding("csv", "error", "BAL1113", "", "", "")
     report = settings.weigh_report(Report("b", (dropped, kept)))
     assert [(each.code, each.level) for each in report.findings] == [("BAL1113", "warning")]
-
-
-def test_looks_upwards_until_the_repository_ends(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").touch()
-    inner = tmp_path / "repository" / "bundle"
-    inner.mkdir(parents=True)
-    assert find_settings(inner) == tmp_path / "pyproject.toml"
-    (tmp_path / "repository" / ".git").mkdir()
-    assert find_settings(inner) is None

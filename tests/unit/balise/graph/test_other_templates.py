@@ -74,29 +74,30 @@ entries:
   package: app
   name: stable
   entries:
-  - {name: app.v0.9.0}
   - {name: app.v1.0.0, replaces: app.v0.9.0, skipRange: "<1.0.0"}
   - {name: app.v1.1.0, replaces: app.v1.0.0}
   - {name: app.v1.2.0, replaces: app.v1.1.0, skips: [app.v1.0.0]}
-- schema: olm.bundle
+""" + "".join(
+    f"""- schema: olm.bundle
   package: app
-  name: app.v1.0.0
-  image: example.org/app:v1.0.0
-  properties: [{type: olm.package, value: {packageName: app, version: 1.0.0}}]
+  name: app.v{version}
+  image: example.org/app:v{version}
+  properties: [{{type: olm.package, value: {{packageName: app, version: {version}}}}}]
 """
+    for version in ("1.0.0", "1.1.0", "1.2.0")
+)
 
 
 def test_substitute_inherits_the_edges_and_skips_its_base() -> None:
     blobs = render(f'{ENTRIES}substitutions: [{{name: "app:app-v1.0.0-1", base: app.v1.0.0}}]')
     (channel,) = (blob for blob in blobs if blob["schema"] == "olm.channel")
     assert channel["entries"] == [
-        {"name": "app.v0.9.0"},
         {"name": "app.v1.0.0"},
         {"name": "app.v1.1.0", "replaces": "app-v1.0.0-1", "skips": ["app.v1.0.0"]},
         {"name": "app.v1.2.0", "replaces": "app.v1.1.0", "skips": ["app-v1.0.0-1"]},
         {"name": "app-v1.0.0-1", "replaces": "app.v0.9.0", "skipRange": "<1.0.0", "skips": ["app.v1.0.0"]},
     ]
-    assert [blob["name"] for blob in blobs if blob["schema"] == "olm.bundle"] == ["app-v1.0.0-1", "app.v1.0.0"]
+    assert [blob["name"] for blob in blobs if blob["schema"] == "olm.bundle"][:2] == ["app-v1.0.0-1", "app.v1.0.0"]
 
 
 @pytest.mark.parametrize("name", ["app.v1.0.1", "app-v1.0.0-1", "app.v1.0.0-0.2"])
@@ -137,3 +138,13 @@ def test_substitution_refused(substitutions: str, message: str) -> None:
 def test_no_template(template: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         render(template)
+
+
+def test_entries_and_result_of_a_substitutes_template_are_valid_catalogs() -> None:
+    with pytest.raises(InputError, match=r"the entries are no valid catalog: .* no default channel"):
+        render(ENTRIES.replace("defaultChannel: stable", "defaultChannel: ''"))
+    twin = ENTRIES.replace("version: 1.1.0", "version: 1.0.1")  # the version that the substitute has
+    with pytest.raises(
+        InputError, match=r"with app.v1.0.1 for app.v1.0.0 the catalog is not valid: .* both have version"
+    ):
+        render(f'{twin}substitutions: [{{name: "app:app.v1.0.1", base: app.v1.0.0}}]')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from balise.model.catalog_files import ReadProblem, catalog_files, holds_blobs, load_catalog, read_documents
+from balise.model.catalog_files import ReadProblem, catalog_files, load_catalog, read_documents
 from balise.model.errors import InputError
 
 
@@ -68,13 +68,6 @@ def test_every_file_counts_but_what_indexignore_names(tmp_path: Path) -> None:
     assert catalog_files(tmp_path) == ["a/keep", "b/catalog"]
     (tmp_path / "a/.indexignore").write_text("keep\n")
     assert catalog_files(tmp_path) == ["b/catalog"]
-
-
-def test_what_holds_blobs_is_a_catalog(tmp_path: Path) -> None:
-    write(tmp_path, catalog="---\nname: x\nschema: acme.notes\n", manifest="kind: ConfigMap\n")
-    assert not holds_blobs(tmp_path)
-    write(tmp_path, more='{"schema": "olm.channel"}')
-    assert holds_blobs(tmp_path)
 
 
 def test_catalog_is_typed(tmp_path: Path) -> None:
