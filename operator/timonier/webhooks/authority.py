@@ -62,14 +62,15 @@ class Authority:
             {f"{self.service}.{self.namespace}.svc", *(host for _, each in targets for host in _hosts(each))}
         )
         trust = renewed(before, names, self.clock(), self.lives, published=published)
-        if trust != before:
-            await self.client.replace(SECRETS, {**secret, "data": _encoded(trust.data())})
-            logger.info("renewed the webhooks' certificate", extra={"names": names})
+        # First whom to trust, then what to serve: of the two, only the wrong order refuses requests.
         for resource, each in targets:
             wanted = with_bundle(each, trust.bundle)
             if wanted != each:
                 await self.client.replace(resource, wanted)
                 logger.info("published the webhooks' authority", extra={"child": f"{resource.kind}/{_name(each)}"})
+        if trust != before:
+            await self.client.replace(SECRETS, {**secret, "data": _encoded(trust.data())})
+            logger.info("renewed the webhooks' certificate", extra={"names": names})
         return trust
 
     async def _target(self, target: Target) -> Manifest | None:

@@ -19,7 +19,9 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from harness.application_specs import specs
+from timonier.api import v1alpha1
 from timonier.api.application import Application, ApplicationSpec
+from timonier.api.conversion import convert
 from timonier.api.crd import structural
 
 SAMPLES = Path(__file__).parents[3] / "operator" / "samples"
@@ -97,6 +99,9 @@ def test_the_repository_of_the_image_is_all_that_is_required() -> None:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_samples_are_accepted_by_both(path: Path) -> None:
     manifest = yaml.safe_load(path.read_text())
+    if manifest["apiVersion"].endswith("v1alpha1"):
+        v1alpha1.ApplicationSpec.model_validate(manifest["spec"])
+        manifest = convert(manifest, "v1")
     assert definition_accepts(manifest["spec"])
     named = manifest | {"metadata": manifest["metadata"] | {"namespace": "shop", "uid": "1"}}
     assert Application.model_validate(named).metadata.name == path.stem
