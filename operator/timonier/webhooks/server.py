@@ -37,7 +37,7 @@ def application(answers: Mapping[tuple[str, str], Answer]) -> web.Application:
     served[LEAVING] = asyncio.Event()
     turns = asyncio.Semaphore(_LARGE_AT_ONCE)
     for (path, kind), answer in answers.items():
-        served.router.add_post(path, _Handler(path, kind, answer, turns))
+        served.router.add_post(path, _Handler(path, kind, answer, turns).handle)
     return served
 
 
@@ -64,7 +64,7 @@ class _Handler:
         self._answer = answer
         self._turns = turns
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         status = 0
         small = request.content_length is not None and request.content_length <= _SMALL

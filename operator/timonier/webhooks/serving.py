@@ -77,6 +77,7 @@ class Webhooks:
         if pair is None or pair == self._served:
             return
         try:
+            load(server.server_context(), pair)  # a pair that does not fit would spoil the context that is in use
             load(self._context, pair)
         except (ssl.SSLError, ValueError) as error:
             # Files are replaced one after the other: the next look finds them both.
