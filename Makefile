@@ -47,12 +47,16 @@ picture: $(STAMP)
 generate: $(STAMP)
 	$(BIN)/balise generate
 	$(BIN)/balise catalog build
+	$(BIN)/balise explain --all --format markdown --output docs/checks.md
 
 check-generated: $(STAMP)
 	$(BIN)/balise generate --check
 	$(BIN)/balise catalog build --check
+	$(BIN)/balise explain --all --format markdown --output docs/checks.md --check
 
 bench: $(STAMP)
+	$(BIN)/python tests/bench/catalogs.py
+	$(BIN)/python tests/bench/plans.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)
 
 clean:
@@ -63,3 +67,4 @@ lock: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/runtime.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group build -c requirements/dev.txt -o requirements/build.txt

@@ -268,7 +268,8 @@ def delete(kubectl: Kubectl, narrator: Narrator, names: Sequence[str]) -> None:
     def gone() -> bool:
         return not kubectl.ask("get", "deployments,statefulsets,services,hpa", "--namespace", SHOP, "--output", "name")
 
-    narrator.took("all children gone after", wait_for("no children left", gone))
+    narrator.say("(Kubernetes' garbage collector looks for new kinds every 30 s; later deletions take a second)")
+    narrator.took("all children gone after", wait_for("no children left", gone, seconds=90.0))
     left = kubectl.ask("get", "pvc", "--namespace", SHOP, "--output", "name").split()
     narrator.say(f"kept, because deletionPolicy is Retain: {', '.join(left) or 'nothing'}")
 

@@ -7,11 +7,16 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
+from timonier.engine.errors import ConnectionSettingsError
 from timonier.engine.logs import configure
 from timonier.engine.metrics import distribution_version
 
 __all__ = ["main"]
+
+_MOST_WORKERS: Final = 1000
+_LAST_PORT: Final = 65535
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeconfig",
         default=environment.get("KUBECONFIG") or None,
         metavar="FILE",
-        help="how to reach the cluster (default: the pod's service account, else $KUBECONFIG)",
+        help="how to reach the cluster (default: $KUBECONFIG, else the pod's service account, else ~/.kube/config)",
     )
     run.add_argument(
         "--namespace",
@@ -50,15 +55,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,…",
         help="serve these namespaces only (default: $WATCH_NAMESPACE, else the whole cluster)",
     )
-    run.add_argument("--workers", type=int, default=16, metavar="N", help="reconciles at once (default: %(default)s)")
     run.add_argument(
-        "--health-address",
-        default=":8081",
-        metavar="HOST:PORT",
-        help="serve /livez and /readyz here (default: %(default)s)",
+        "--workers", type=_workers, default=16, metavar="N", help="reconciles at once (default: %(default)s)"
     )
     run.add_argument(
-        "--metrics-address", default=":8080", metavar="HOST:PORT", help="serve /metrics here (default: %(default)s)"
+        "--health-address",
+        type=_address,
+        default=":8081",
+        metavar="HOST:PORT",
+        help="serve /livez and /readyz here; empty for nowhere (default: %(default)s)",
+    )
+    run.add_argument(
+        "--metrics-address",
+        type=_address,
+        default=":8080",
+        metavar="HOST:PORT",
+        help="serve /metrics here; empty for nowhere (default: %(default)s)",
     )
     run.add_argument(
         "--webhook-address", default=":9443", metavar="HOST:PORT", help="serve webhooks here (default: %(default)s)"
@@ -102,6 +114,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_WORKERS}")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if text and not (colon and port.isdecimal() and int(port) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT or :PORT, with a port up to {_LAST_PORT}")
+    return text
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from timonier import process  # noqa: PLC0415 - `timonier version` must not load the whole operator
     from timonier.webhooks.certificates import Lives  # noqa: PLC0415
@@ -126,7 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for error in _leaves(group):
             logger.critical("the operator cannot go on: %s: %s", type(error).__name__, error)
         return 1
-    except (OSError, ValueError) as error:
+    except (ConnectionSettingsError, OSError, ValueError) as error:
         logger.critical("the operator cannot start: %s", error)
         return 1
     return 0

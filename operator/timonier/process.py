@@ -25,7 +25,7 @@ from timonier.engine.cache import Cache, Change
 from timonier.engine.client import Client, connect
 from timonier.engine.contract import Rule
 from timonier.engine.controller import Controller
-from timonier.engine.errors import ApiError
+from timonier.engine.errors import ApiError, NotLeaderError
 from timonier.engine.events import EventRecorder
 from timonier.engine.lease import Election
 from timonier.engine.metrics import distribution_version
@@ -116,6 +116,7 @@ class _Replica:
         self._client = client
         self._election = election
         self._options = options
+        self._leads = False
         cache = Cache(primaries=(ApplicationReconciler.primary,), label=APPLICATION_LABEL)
         applier = Applier(client, cache)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
@@ -166,13 +167,15 @@ class _Replica:
             await asyncio.sleep(self._options.webhook_linger)
 
     def _notice(self, change: Change) -> None:
-        if self._election.held():
+        # Not `held()`: that is False for a moment when a renewal comes late, and a change missed then is lost for good.
+        if self._leads:
             for controller in self._controllers:
                 controller.notice(change)
 
     async def _lead(self) -> None:
         lease_client = self._client.unguarded()
         await self._election.win(lease_client)
+        self._leads = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work(), name="controllers")
             group.create_task(self._renew(), name="certificates")
@@ -193,7 +196,7 @@ class _Replica:
         while self._authority is not None:
             try:
                 await self._authority.advance()
-            except ApiError as error:
+            except (ApiError, NotLeaderError) as error:  # the latter, too, may pass: see `_notice`
                 logger.warning("could not renew the webhooks' certificate: %s", error)
             await asyncio.sleep(_poll(self._options))
 
@@ -202,7 +205,7 @@ class _Replica:
         while not self._options.watch_namespaces:
             try:
                 await migrate(self._client, APPLICATIONS)
-            except ApiError as error:
+            except (ApiError, NotLeaderError) as error:
                 logger.warning("could not bring stored objects to the version of today: %s", error)
             await asyncio.sleep(_MIGRATION_PERIOD)
 
@@ -210,12 +213,15 @@ class _Replica:
         """Return at the first signal to stop; also when the watches end, which is then reported by their task."""
         signalled = asyncio.Event()
         loop = asyncio.get_running_loop()
-        await self.watcher.started.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, signalled.set)
         waiting = asyncio.create_task(signalled.wait())
-        await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        started = asyncio.create_task(self.watcher.started.wait())
+        for phase in ((started, waiting, watching), (waiting, watching)):
+            # Twice, as kopf has its own idea of signals when it starts.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, signalled.set)
+            await asyncio.wait(phase, return_when=asyncio.FIRST_COMPLETED)
+        for task in (waiting, started):
+            task.cancel()
 
     async def _retire(self, leading: asyncio.Task[None]) -> None:
         """Finish what is being worked on, then hand the lease over."""

@@ -389,23 +389,60 @@ def test_a_conflict_ends_when_the_foreign_object_goes(kube: Kube, operator: Oper
     kube.wait_condition(namespace, "web", "Ready", seconds=60)
 
 
-def test_a_quota_that_refuses_pods_is_told(kube: Kube, operator: OperatorProcess, namespace: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "scarce"), [("Deployment", "pods"), ("StatefulSet", "pods"), ("Deployment", "services")]
+)
+def test_a_quota_that_refuses_is_told(
+    kind: str, scarce: str, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
     kube.apply(
         {
             "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"namespace": namespace, "name": "none"},
-            "spec": {"hard": {"pods": "0"}},
+            "spec": {"hard": {scarce: "0"}},
         }
     )  # fmt: skip
     kube.wait("the quota is counted", lambda: (
         kube.request("GET", f"/api/v1/namespaces/{namespace}/resourcequotas/none").get("status", {}).get("hard")
     ))  # fmt: skip
-    kube.apply(application(namespace))
+    kube.apply(application(namespace, workload=({"kind": kind} if scarce == "pods" else PORTS)))
 
     def told() -> bool:
         ready = kube.conditions(namespace, "web").get("Ready", {})
-        return ready.get("status") == "False" and "quota" in ready.get("message", "")
+        return (ready.get("status"), ready.get("reason")) == ("False", "QuotaExceeded") and (
+            f"exceeded quota: none, requested: {scarce}=1" in ready["message"]
+        )
 
     kube.wait("Ready says quota", told)
+    if scarce == "services":
+        kube.wait(
+            "the pods run all the same", lambda: kube.get(APPLICATIONS, namespace, "web")["status"]["ready"] == "1/1"
+        )
+        kube.request("DELETE", f"/api/v1/namespaces/{namespace}/resourcequotas/none")
+        kube.wait_condition(namespace, "web", "Ready", seconds=60)
+
+
+def test_why_a_pod_waits_is_told(kube: Kube, operator: OperatorProcess, namespace: str) -> None:
+    kube.apply(application(namespace, workload={"nodeSelector": {"value": ""}}))
+
+    def told() -> bool:
+        ready = kube.conditions(namespace, "web").get("Ready", {})
+        return ready.get("reason") == "Unschedulable" and "didn't match Pod's node affinity" in ready["message"]
+
+    kube.wait("Ready says that no node fits", told)
+    kube.apply(application(namespace))
+    kube.wait_condition(namespace, "web", "Ready")
+
+
+def test_any_text_is_carried_to_the_container_as_it_is(kube: Kube, operator: OperatorProcess, namespace: str) -> None:
+    """Emoji, controls, NUL, what YAML calls unprintable, and as much as there may be of it."""
+    strange = "😀 \\ud83d ünïcode ☃ \u0000\u0001\u0085\u2028\ufeff\uffff\r\n\ttrailing \n"
+    files = {"/etc/strange": strange} | {f"/etc/large{number}": "😀é\n" * 30_000 for number in range(4)}
+    wanted = application(namespace, config={"files": files, "env": {"STRANGE": strange}})
+    kube.request("POST", APPLICATIONS.url(namespace), wanted)
+    kube.wait_condition(namespace, "web", "Ready")
+    stored = kube.get(CONFIG_MAPS, namespace, "web-config")
+    assert stored is not None
+    assert sorted(stored["data"].values()) == sorted([strange, *files.values()])
 
 
 def test_the_status_is_written_last_and_true(kube: Kube, operator: OperatorProcess, namespace: str) -> None:

@@ -54,8 +54,7 @@ def test_permissions_exercised_equal_those_granted(
         pytest.skip(f"judges a whole run; this one lacks some of {', '.join(sorted(WITNESSES))}")
     log = AuditLog(Path(cluster.audit_log), whole=True)
     calls = [call for call in log.calls(installation.user) if call.resource]
-    # A namespace that is going away refuses new objects with the same status, whatever the permissions.
-    refused = {(call.verb, call.group, call.path) for call in calls if call.status == 403 and not call.terminating}
+    refused = {(call.verb, call.group, call.path) for call in calls if call.unauthorized}
     used = set(exercised(calls))
     asked = set(granted())
     assert not refused, "missing permissions"

@@ -15,7 +15,8 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 class Call:
     """One request that the API server answered. `at` is its RFC 3339 time stamp, which sorts as text.
 
-    `terminating` is True for a refusal because the namespace is going away.
+    `unauthorized` is True when it was refused for want of a permission; a quota or a namespace that is going away
+    refuses with the same status.
     """
 
     at: str
@@ -29,7 +30,7 @@ class Call:
     status: int
     agent: str
     source: str
-    terminating: bool = False
+    unauthorized: bool = False
 
     @property
     def is_write(self) -> bool:
@@ -83,5 +84,5 @@ def _call(event: dict[str, Any]) -> Call:
         status=event.get("responseStatus", {}).get("code", 0),
         agent=event.get("userAgent", ""),
         source=",".join(event.get("sourceIPs", ())),
-        terminating="is being terminated" in event.get("responseStatus", {}).get("message", ""),
+        unauthorized=event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid",
     )

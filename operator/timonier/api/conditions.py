@@ -6,9 +6,11 @@ Source: https://github.com/kubernetes/community/blob/master/contributors/devel/s
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 __all__ = ["Condition", "ConditionStatus", "merged", "stated"]
+
+_LONGEST_MESSAGE: Final = 2048
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -42,7 +44,9 @@ def merged(
                 "type": condition.type,
                 "status": condition.status,
                 "reason": str(condition.reason),
-                "message": condition.message,
+                "message": condition.message
+                if len(condition.message) <= _LONGEST_MESSAGE
+                else f"{condition.message[: _LONGEST_MESSAGE - 1]}…",
                 "observedGeneration": generation,
                 "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old is not None else stamp,
             }

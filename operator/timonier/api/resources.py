@@ -14,6 +14,7 @@ __all__ = [
     "LEASES",
     "NETWORK_POLICIES",
     "PERSISTENT_VOLUME_CLAIMS",
+    "PODS",
     "POD_DISRUPTION_BUDGETS",
     "SECRETS",
     "SERVICES",
@@ -64,6 +65,7 @@ APPLICATIONS = Resource(GROUP, "v1", "applications", "Application")
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+PODS = Resource("", "v1", "pods", "Pod")
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICES = Resource("", "v1", "services", "Service")

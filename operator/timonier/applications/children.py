@@ -38,6 +38,10 @@ _MEANINGFUL_WHEN_EMPTY: Final = frozenset({"emptyDir", "podSelector", "namespace
 _DROPPED_WHEN_ZERO: Final = frozenset({"readOnly", "initialDelaySeconds", "value"})
 
 
+# Maps whose keys are a person's words, not the names of fields.
+_VERBATIM: Final = frozenset({"annotations", "labels", "matchLabels", "nodeSelector"})
+
+
 def selector_labels(application: Application) -> dict[str, str]:
     """The labels that select the application's pods. They can never change, so there is only one."""
     return {APPLICATION_LABEL: application.metadata.name}
@@ -126,7 +130,7 @@ def _pruned(value: Any) -> Any:
     if isinstance(value, Mapping):
         kept = {}
         for name, below in value.items():
-            pruned = _pruned(below)
+            pruned = dict(below) if name in _VERBATIM and below else _pruned(below)
             empty = pruned is None or pruned in ({}, []) or (name in _DROPPED_WHEN_ZERO and not pruned)
             if not empty or (name in _MEANINGFUL_WHEN_EMPTY and pruned == {}):
                 kept[name] = pruned

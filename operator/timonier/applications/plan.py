@@ -37,13 +37,15 @@ from timonier.applications.exposure import (
     network_policy,
     service,
 )
+from timonier.applications.reasons import Reason, Words
 from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas
-from timonier.applications.status import Reason, status_of, verdict_of
+from timonier.applications.status import status_of, verdict_of
+from timonier.applications.trouble import trouble_of
 from timonier.applications.workload import config_data, volume_claim_spec, workload_manifest
 from timonier.engine.contract import Manifest
 from timonier.engine.difference import differs, owned_fields
 
-__all__ = ["SCALE_MANAGER", "Announcement", "Apply", "Delete", "Observed", "Plan", "plan", "wanted_objects"]
+__all__ = ["SCALE_MANAGER", "Announcement", "Apply", "Delete", "Observed", "Plan", "Refusal", "plan", "wanted_objects"]
 
 SCALE_MANAGER = "timonier-scale"
 
@@ -54,6 +56,10 @@ class Observed:
     stands under a name of `wanted_objects`, whoever it belongs to."""
 
     objects: Mapping[Resource, Sequence[Manifest]] = field(default_factory=dict)
+    pods: Sequence[Manifest] = ()
+    """Of the workload, where it is time to ask why it is not ready."""
+    warnings: Sequence[Manifest] = ()
+    """Events about what the pods do not say themselves."""
 
     def find(self, resource: Resource, name: str) -> Manifest | None:
         """The live object of that name."""
@@ -76,6 +82,15 @@ class Delete:
     resource: Resource
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the API server said to an apply that it will not do as things are."""
+
+    resource: Resource
+    name: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +123,10 @@ def wanted_objects(application: Application) -> tuple[tuple[Resource, str], ...]
     return ((workload_resource(application), application.metadata.name), *children)
 
 
-def plan(application: Application, observed: Observed, now: datetime) -> Plan:
-    """Decide what to apply, delete and report. `now` is only used as the time of transitions."""
+def plan(application: Application, observed: Observed, now: datetime, refusals: Sequence[Refusal] = ()) -> Plan:
+    """Decide what to apply, delete and report. `now` is only used as the time of transitions.
+
+    `refusals` is what became of this plan's applies, when the status is to tell of them."""
     if application.metadata.deletion_timestamp is not None:
         return Plan(status=application.status)  # garbage collection does the rest
     resource = workload_resource(application)
@@ -123,11 +140,16 @@ def plan(application: Application, observed: Observed, now: datetime) -> Plan:
     names = {_resource_and_name(kind, found) for kind, found in refused}
     applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
     applies += _workload_applies(application, live, workload)
-    verdict = verdict_of(application, live, current=live is not None and not differs(workload, live, MANAGER))
+    current = live is not None and not differs(workload, live, MANAGER)
+    verdict = verdict_of(application, live, current=current, trouble=trouble_of(observed.pods, observed.warnings))
     if refused:
         verdict = replace(verdict, obstacle=(Reason.CONFLICT, _conflict(application, *refused[0])))
+    elif refusals:
+        verdict = replace(verdict, obstacle=_refused(refusals[0]))
     front = (SERVICES, application.metadata.name)
-    reachable = () if front in names else endpoints(application, observed.find(*front))
+    in_front = observed.find(*front)
+    missing = in_front is None and any((refusal.resource, refusal.name) == front for refusal in refusals)
+    reachable = () if front in names or missing else endpoints(application, in_front)
     status = status_of(application, verdict, workload["spec"]["selector"], reachable, now)
     events = _announcements(
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
@@ -262,6 +284,11 @@ def _conflict(application: Application, resource: Resource, live: Manifest) -> s
         f"{what} exists already and was not made for this Application: set spec.adopt to true to take it over, "
         f"delete it, or give the Application another name than {application.metadata.name}"
     )
+
+
+def _refused(refusal: Refusal) -> Words:
+    reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in refusal.message else Reason.REFUSED
+    return reason, f"{refusal.resource.kind} {refusal.name} is refused: {refusal.message}"
 
 
 def _announcements(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,19 +13,25 @@ from timonier.api.resources import (
     APPLICATIONS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    EVENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     INGRESSES,
     NETWORK_POLICIES,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
+    PODS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
 )
-from timonier.applications.plan import Apply, Observed, Plan, plan, wanted_objects
+from timonier.applications.children import workload_resource
+from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
+from timonier.applications.status import selector_text
+from timonier.applications.trouble import due, next_look, suspect, unready_for
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Manifest, Request, Result, Rule
+from timonier.engine.errors import ApiError
 from timonier.engine.events import EventRecorder, Transition
 
 __all__ = ["ApplicationReconciler"]
@@ -46,6 +53,10 @@ _OWNED: Final = (
 # Workloads are cleaned up by their owner reference, and volumes never by us.
 _NEVER_DELETED: Final = frozenset({DEPLOYMENTS, STATEFUL_SETS, PERSISTENT_VOLUME_CLAIMS})
 
+_WORKLOADS: Final = frozenset({DEPLOYMENTS, STATEFUL_SETS})
+_NEEDED_BY_PODS: Final = frozenset({CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS})
+
+Refused = list[tuple[Refusal, ApiError]]
 Live = dict[tuple[Resource, str], Manifest]
 
 logger = logging.getLogger(__name__)
@@ -61,7 +72,12 @@ def _rules() -> tuple[Rule, ...]:
         Rule(resource.group, (resource.plural,), verbs if resource in _NEVER_DELETED else (*verbs, "delete"))
         for resource in _OWNED
     )
-    return (*own, *children)
+    return (
+        *own,
+        *children,
+        Rule(PODS.group, (PODS.plural,), ("list",)),
+        Rule(EVENTS.group, (EVENTS.plural,), ("list",)),
+    )
 
 
 class ApplicationReconciler:
@@ -85,13 +101,19 @@ class ApplicationReconciler:
             application = Application.model_validate(manifest)
         except ValidationError as error:
             # The API server checks the same rules: this is an object of another version of the definition.
-            logger.error("the spec is not of a form that this version knows: %s", error)  # noqa: TRY400
+            logger.error("the spec is not of a form that this version knows: %s", _without_values(error))  # noqa: TRY400
             return Result()
         live = await self._observe(application)
-        wanted = plan(application, _observed(live), datetime.now(UTC))
-        await self._act(manifest, wanted, live)
+        now = datetime.now(UTC)
+        observed = await self._ask_pods(application, _observed(live), now)
+        wanted = plan(application, observed, now)
+        refused = await self._act(manifest, wanted, live)
+        if refused:
+            wanted = plan(application, observed, now, [refusal for refusal, _ in refused])
         await self._report(manifest, wanted)
-        return Result(requeue_after=_CONFLICT_RETRY) if wanted.blocked else Result()
+        if refused:
+            raise refused[0][1]
+        return Result(requeue_after=_again(wanted, now))
 
     async def _observe(self, application: Application) -> Live:
         """What it controls, from the cache; and whatever else has a name it needs, from the API server."""
@@ -104,25 +126,68 @@ class ApplicationReconciler:
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 
-    async def _act(self, manifest: Manifest, wanted: Plan, live: Live) -> None:
+    async def _ask_pods(self, application: Application, observed: Observed, now: datetime) -> Observed:
+        """Where the Application has not been ready for a while: its pods, and events about what they do not say."""
+        workload = observed.find(workload_resource(application), application.metadata.name)
+        unready = unready_for(application.status, now)
+        if workload is None or unready is None or not due(unready):
+            return observed
+        namespace = application.metadata.namespace
+        try:
+            pods = await self._applier.some(PODS, namespace, label_selector=selector_text(workload["spec"]["selector"]))
+            about = suspect(workload, pods)
+            if about is None:
+                return replace(observed, pods=pods)
+            selector = f"type=Warning,regarding.kind={about.kind},regarding.name={about.name}"
+            events = await self._applier.some(EVENTS, namespace, field_selector=selector)
+        except ApiError as error:
+            logger.warning("could not ask why pods are not ready: %s", error)
+            return observed
+        return replace(observed, pods=pods, warnings=[e for e in events if e["regarding"].get("uid") == about.uid])
+
+    async def _act(self, manifest: Manifest, wanted: Plan, live: Live) -> Refused:
+        """Do what is planned, and return what was refused. Pods never start anew on a half of what they need."""
         namespace = manifest["metadata"]["namespace"]
         for gone in wanted.delete:
             await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
         settled = manifest.get("status", {}).get("observedGeneration") == manifest["metadata"].get("generation")
+        refused: Refused = []
         for step in wanted.apply:
             target = (step.resource, step.manifest["metadata"]["name"])
+            if step.resource in _WORKLOADS and any(refusal.resource in _NEEDED_BY_PODS for refusal, _ in refused):
+                continue
             before = live.get(target)
-            after = await self._applier.apply(step.resource, step.manifest, before, manager=step.manager)
+            try:
+                after = await self._applier.apply(step.resource, step.manifest, before, manager=step.manager)
+            except ApiError as error:
+                if not error.is_refusal:
+                    raise
+                refused.append((Refusal(*target, error.message), error))
+                continue
             if after is not None:
                 live[target] = after
                 if settled:
                     await self._recorder.record(APPLICATIONS, manifest, _repaired(step, before))
+        return refused
 
     async def _report(self, manifest: Manifest, wanted: Plan) -> None:
         if await self._applier.apply_status(APPLICATIONS, manifest, wanted.status):
             for event in wanted.events:
                 transition = Transition(event.reason, event.message, type=event.type)
                 await self._recorder.record(APPLICATIONS, manifest, transition)
+
+
+def _again(wanted: Plan, now: datetime) -> float | None:
+    """When to look again at what no watch tells of."""
+    unready = unready_for(wanted.status, now)
+    if unready is None:
+        return None
+    return min(next_look(unready), _CONFLICT_RETRY) if wanted.blocked else next_look(unready)
+
+
+def _without_values(error: ValidationError) -> str:
+    """What is wrong and where, without what stands there: it may be a password."""
+    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
 
 
 def _observed(live: Live) -> Observed:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from timonier.api.application import Application, Image
 from timonier.api.conditions import Condition, ConditionStatus, merged
+from timonier.applications.reasons import Reason, Words
 from timonier.applications.scaling import desired_replicas
 from timonier.applications.workload import image_reference
 from timonier.engine.contract import Manifest
@@ -16,41 +16,6 @@ __all__ = ["Reason", "Verdict", "selector_text", "status_of", "verdict_of"]
 
 _LONGEST_VERSION: Final = 20
 _MOST_ENDPOINTS: Final = 64
-
-
-class Reason(StrEnum):
-    """Every reason that a condition of an Application can have."""
-
-    ALL_REPLICAS_READY = "AllReplicasReady"
-    """Every pod that is asked for runs the wanted revision and is ready."""
-    AUTOSCALER_ACTIVE = "AutoscalerActive"
-    """As AllReplicasReady; the autoscaler decides how many pods there are."""
-    SCALED_TO_ZERO = "ScaledToZero"
-    """No pods are asked for, and there are none."""
-    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
-    """Pods are being brought to the wanted revision or number."""
-    ROLLOUT_COMPLETE = "RolloutComplete"
-    """Every pod is of the wanted revision, and as many as asked for exist."""
-    REPLICAS_NOT_READY = "ReplicasNotReady"
-    """The rollout is complete, and some pods are not ready."""
-    MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
-    """Enough pods are available to serve."""
-    MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
-    """Too few pods are available to serve."""
-    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-    """The rollout has made no progress for too long."""
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    """The namespace's quota refuses further pods."""
-    FAILED_CREATE = "FailedCreate"
-    """Pods are refused for another reason than the quota."""
-    CONFLICT = "Conflict"
-    """An object of a name that is needed belongs to somebody else."""
-    SUSPENDED = "Suspended"
-    """spec.suspend is set."""
-    RUNNING = "Running"
-    """spec.suspend is not set."""
-    HEALTHY = "Healthy"
-    """Nothing needs a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +27,10 @@ class Verdict:
     ready: int = 0
     available: bool = False
     rolled_out: bool = False
-    obstacle: tuple[Reason, str] | None = None
+    obstacle: Words | None = None
+    """What needs a person: nothing goes on by itself."""
+    trouble: Words | None = None
+    """What keeps pods from getting ready; it may pass."""
 
     @property
     def complete(self) -> bool:
@@ -70,8 +38,12 @@ class Verdict:
         return self.rolled_out and self.obstacle is None and self.ready >= self.desired
 
 
-def verdict_of(application: Application, live: Manifest | None, *, current: bool) -> Verdict:
-    """Read the live workload. `current` False: it does not state what is wanted yet; what it says is about before."""
+def verdict_of(
+    application: Application, live: Manifest | None, *, current: bool, trouble: Words | None = None
+) -> Verdict:
+    """Read the live workload. `current` False: it does not state what is wanted yet; what it says is about before.
+
+    `trouble` is what its pods say."""
     desired = desired_replicas(application, live)
     if live is None:
         return Verdict(desired)
@@ -90,7 +62,8 @@ def verdict_of(application: Application, live: Manifest | None, *, current: bool
         ready=status.get("readyReplicas", 0),
         available=available,
         rolled_out=rolled_out,
-        obstacle=_obstacle(live) if current and desired else None,
+        obstacle=_obstacle(live, trouble) if current and desired else None,
+        trouble=trouble if desired else None,
     )
 
 
@@ -99,14 +72,15 @@ def _condition(live: Manifest, type_: str) -> Mapping[str, Any]:
     return next((condition for condition in conditions if condition.get("type") == type_), {})
 
 
-def _obstacle(live: Manifest) -> tuple[Reason, str] | None:
+def _obstacle(live: Manifest, trouble: Words | None) -> Words | None:
     failure = _condition(live, "ReplicaFailure")
     if failure.get("status") == "True":
         message = failure.get("message", "pods are refused")
         return (Reason.QUOTA_EXCEEDED if "exceeded quota" in message else Reason.FAILED_CREATE), message
     progress = _condition(live, "Progressing")
     if progress.get("status") == "False" and progress.get("reason") == "ProgressDeadlineExceeded":
-        return Reason.PROGRESS_DEADLINE_EXCEEDED, progress.get("message", "the rollout makes no progress")
+        message = progress.get("message", "the rollout makes no progress")
+        return Reason.PROGRESS_DEADLINE_EXCEEDED, f"{message} {trouble[1]}" if trouble else message
     return None
 
 
@@ -185,8 +159,7 @@ def _ready(application: Application, verdict: Verdict, pods: str) -> Condition:
     if application.spec.suspend:
         return Condition("Ready", "False", Reason.SUSPENDED, "spec.suspend is set")
     if not verdict.complete:
-        reason = Reason.REPLICAS_NOT_READY if verdict.rolled_out else Reason.ROLLOUT_IN_PROGRESS
-        return Condition("Ready", "False", reason, pods)
+        return Condition("Ready", "False", *_not_ready(verdict, pods))
     autoscaling = application.spec.scaling.autoscaling
     if autoscaling:
         between = f"the autoscaler keeps {autoscaling.min_replicas} to {autoscaling.max_replicas}"
@@ -194,6 +167,13 @@ def _ready(application: Application, verdict: Verdict, pods: str) -> Condition:
     if verdict.desired == 0:
         return Condition("Ready", "True", Reason.SCALED_TO_ZERO, "no pods are asked for")
     return Condition("Ready", "True", Reason.ALL_REPLICAS_READY, pods)
+
+
+def _not_ready(verdict: Verdict, pods: str) -> Words:
+    if verdict.trouble:
+        reason, sentence = verdict.trouble
+        return reason, f"{pods}; {sentence}"
+    return Reason.REPLICAS_NOT_READY if verdict.rolled_out else Reason.ROLLOUT_IN_PROGRESS, pods
 
 
 def _progressing(verdict: Verdict, pods: str) -> Condition:

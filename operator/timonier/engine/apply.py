@@ -31,6 +31,14 @@ class Applier:
         except NotFoundError:
             return None
 
+    async def some(
+        self, resource: Resource, namespace: str, *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Manifest, ...]:
+        """Objects that are not in the cache, selected on the server; no more than one page of them."""
+        return await self._client.first_page(
+            resource, namespace, label_selector=label_selector, field_selector=field_selector
+        )
+
     async def apply(
         self, resource: Resource, manifest: Manifest, live: Manifest | None, *, manager: str = FIELD_MANAGER
     ) -> Manifest | None:

@@ -6,6 +6,7 @@ the fields that this version of them does not know.
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException
+from yaml import YAMLError
 
 from timonier.api.resources import Resource
 from timonier.engine.contract import Manifest
-from timonier.engine.errors import ApiError, NotLeaderError, api_error
+from timonier.engine.errors import ApiError, ConnectionSettingsError, NotLeaderError, api_error
 from timonier.engine.metrics import API_REQUESTS
 
 __all__ = ["FIELD_MANAGER", "Client", "Page", "connect"]
@@ -30,7 +32,8 @@ __all__ = ["FIELD_MANAGER", "Client", "Page", "connect"]
 FIELD_MANAGER: Final = "timonier"
 
 _JSON = "application/json"
-_APPLY = "application/apply-patch+yaml"
+# With a parameter, so that the library takes what we encoded as it is.
+_APPLY = "application/apply-patch+yaml; charset=utf-8"
 _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
 
@@ -38,6 +41,9 @@ _METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSO
 # when we notice that we could not renew it (lease duration minus renew deadline): see engine/lease.py.
 _WRITE_TIMEOUT = 4.0
 _READ_TIMEOUT = 30.0
+
+# Every escape of JSON, so that one that is itself escaped is not taken for one; with a group for two surrogates.
+_ESCAPE: Final = re.compile(r"\\(?:(ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|.)")
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +59,7 @@ class Page:
 async def load_configuration(kubeconfig: str | None) -> Configuration:
     """The connection to use: the file given, else the pod's own service account, else the user's kubeconfig.
 
-    Raises ConfigException when there is none.
+    Raises ConnectionSettingsError when there is none, or when it cannot be read.
     """
     configuration = Configuration()
     if kubeconfig is None:
@@ -63,7 +69,12 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
             pass
         else:
             return configuration
-    await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    source = f"the kubeconfig {kubeconfig}" if kubeconfig else "neither a service account nor ~/.kube/config"
+    try:
+        await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    except (ConfigException, YAMLError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # The library trips over a file of another shape in as many ways as there are shapes.
+        raise ConnectionSettingsError(f"{source} does not tell how to reach a cluster: {error}") from error
     return configuration
 
 
@@ -135,6 +146,15 @@ class Client:
                 return
             query["continue"] = metadata["continue"]
 
+    async def first_page(
+        self, resource: Resource, namespace: str, *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Manifest, ...]:
+        """As many objects of a collection as one page holds."""
+        query = {"limit": "500", "labelSelector": label_selector, "fieldSelector": field_selector}
+        stated = {name: value for name, value in query.items() if value}
+        answer = await self._request("GET", resource, resource.url(namespace), query=stated)
+        return tuple(answer["items"] or ())
+
     async def apply(
         self,
         resource: Resource,
@@ -201,7 +221,7 @@ class Client:
                 method,
                 url,
                 headers=headers,
-                body=body,
+                body=encoded(body) if body is not None and content_type == _APPLY else body,
                 _request_timeout=aiohttp.ClientTimeout(total=_READ_TIMEOUT if method == "GET" else _WRITE_TIMEOUT),
             )
             text = await response.read()
@@ -212,6 +232,21 @@ class Client:
             ) from error
         API_REQUESTS.labels(method, str(resource), str(response.status)).inc()
         return _answer(method, path, response.status, response.headers.get("Retry-After"), text)
+
+
+def encoded(manifest: Manifest) -> bytes:
+    r"""A manifest as JSON that is YAML as well: the API server reads what is applied by a parser of YAML.
+
+    YAML does not know how JSON escapes a character beyond U+FFFF, by two surrogates, so those go as they are; all
+    others are escaped, as YAML refuses some of them bare.
+
+    >>> encoded({"sun": "\u2600", "face": "\U0001f600"}).decode()
+    '{"sun":"\\u2600","face":"😀"}'
+    """
+    text = json.dumps(manifest, separators=(",", ":"))
+    if "\\ud" in text:
+        text = _ESCAPE.sub(lambda escape: json.loads(f'"{escape[0]}"') if escape[1] else escape[0], text)
+    return text.encode()
 
 
 def _answer(method: str, path: str, status: int, retry_after: str | None, text: bytes) -> dict[str, Any]:

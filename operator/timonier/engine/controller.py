@@ -86,7 +86,9 @@ class Controller:
                 async with asyncio.timeout(_RECONCILE_TIMEOUT):
                     result = await self.reconciler.reconcile(request)
             except NotLeaderError as error:
-                logger.warning("stopped in the middle of a reconcile: %s", error)
+                # A late renewal may still succeed: then this process goes on, and the key must not be lost.
+                delay = self.queue.retry(request)
+                logger.warning("stopped in the middle of a reconcile, again in %.3f s: %s", delay, error)
                 outcome = "error"
             except ApiError as error:
                 delay = self.queue.retry(request, error.retry_after or 0.0)

@@ -3,6 +3,7 @@
 __all__ = [
     "ApiError",
     "ConflictError",
+    "ConnectionSettingsError",
     "ForbiddenError",
     "InvalidError",
     "NotFoundError",
@@ -25,6 +26,16 @@ class ApiError(Exception):
         self.message = message
         self.retry_after = retry_after
 
+    @property
+    def is_transient(self) -> bool:
+        """True when the same question may well be answered in a moment: no answer came, or one of "not now"."""
+        return self.status in (0, 408, 410, 429) or self.status >= 500
+
+    @property
+    def is_refusal(self) -> bool:
+        """True when the API server, or a policy that it asked, will say no again until something else changes."""
+        return self.status in (400, 403, 405, 413, 422) or (self.status == 500 and "webhook" in self.message)
+
 
 class NotFoundError(ApiError):
     """The object, its namespace or its whole kind is not there (404)."""
@@ -40,6 +51,10 @@ class ForbiddenError(ApiError):
 
 class InvalidError(ApiError):
     """The object breaks a rule of its schema (422)."""
+
+
+class ConnectionSettingsError(Exception):
+    """Nothing tells how to reach the API server, or what does cannot be read."""
 
 
 class NotLeaderError(Exception):

@@ -7,10 +7,11 @@ A census that finds the cache behind, and behind for long, means that a watch we
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import kopf
 from kopf import ConnectionInfo, OperatorRegistry, OperatorSettings
@@ -20,13 +21,21 @@ from timonier.engine import metrics
 from timonier.engine.cache import Cache, Change
 from timonier.engine.client import Client
 from timonier.engine.contract import Request
+from timonier.engine.errors import ApiError, NotFoundError
 
 __all__ = ["DeafWatchError", "WatchedKind", "Watcher"]
 
 _CENSUS_PERIOD: Final = 300.0
 _CENSUS_AFTER_RELIST: Final = 5.0
 _CATCH_UP_POLL: Final = 0.05
-_CATCH_UP_LIMIT: Final = 60.0
+_SILENCE_LIMIT: Final = 60.0
+
+_DEFINITION_POLL: Final = 5.0
+_PATIENCE: Final = 60.0
+_FIRST_PAUSE: Final = 0.5
+_LAST_PAUSE: Final = 10.0
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +86,7 @@ class Watcher:
         self._notice = notice
         self._namespaces = tuple(namespaces)
         self._relisted: dict[Resource, asyncio.Event] = {kind.resource: asyncio.Event() for kind in kinds}
+        self._heard: dict[Resource, int] = {kind.resource: 0 for kind in kinds}
         self.started = asyncio.Event()
         """Set once kopf runs; until then it decides what a signal does."""
         self.synced = asyncio.Event()
@@ -85,7 +95,13 @@ class Watcher:
             metrics.CACHE_OBJECTS.labels(str(kind.resource)).set_function(partial(cache.count, kind.resource))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set. Raises DeafWatchError, or what kopf raises when a watch cannot go on."""
+        """Watch until `stop` is set. Raises DeafWatchError, or what kopf raises when a watch cannot go on.
+
+        A kind that the API server does not know yet is waited for: kopf looks for it only once.
+        """
+        for kind in self._kinds:
+            if not await self._served(kind, stop):
+                return
         registry = OperatorRegistry()
 
         @kopf.on.login(registry=registry)
@@ -112,6 +128,42 @@ class Watcher:
             for audit in audits:
                 audit.cancel()
 
+    async def _served(self, kind: WatchedKind, stop: asyncio.Event) -> bool:
+        """Wait until the API server knows the kind. False when told to stop meanwhile."""
+        while not stop.is_set():
+            try:
+                await self._patiently(partial(self._first_page, kind))
+            except NotFoundError:
+                logger.warning("waiting for %s, which the API server does not know: is its definition installed?",
+                               kind.resource)  # fmt: skip
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_DEFINITION_POLL):
+                        await stop.wait()
+            else:
+                return True
+        return False
+
+    async def _first_page(self, kind: WatchedKind) -> None:
+        async for _ in self._client.pages(kind.resource, label_selector=kind.label_selector, metadata_only=True,
+                                          namespace=self._namespaces[0] if self._namespaces else None):  # fmt: skip
+            return
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the API server again while it does not answer, or says "not now"; the error, when it does so for long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PATIENCE
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await ask()
+            except ApiError as error:
+                wait = max(pause, error.retry_after or 0.0)
+                if not error.is_transient or loop.time() + wait > deadline:
+                    raise
+                logger.warning("the API server does not tell what there is, asking again in %.1f s: %s", wait, error)
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LAST_PAUSE)
+
     def _subscribe(self, registry: OperatorRegistry, resource: Resource) -> None:
         async def on_event(event: Any, **_: Any) -> None:
             self._take_in(resource, event["type"], event["object"])
@@ -120,6 +172,7 @@ class Watcher:
 
     def _take_in(self, resource: Resource, kind: str | None, manifest: Any) -> None:
         metrics.WATCH_EVENTS.labels(str(resource), kind or "LISTED").inc()
+        self._heard[resource] += 1
         if kind == "DELETED":
             change = self._cache.forget(resource, manifest)
         else:
@@ -171,6 +224,9 @@ class Watcher:
 
     async def _census(self, kind: WatchedKind) -> tuple[dict[Request, int], int]:
         """The keys and versions of all objects, and the version of the list's last page."""
+        return await self._patiently(partial(self._count, kind))
+
+    async def _count(self, kind: WatchedKind) -> tuple[dict[Request, int], int]:
         metrics.WATCH_SWEEPS.labels(str(kind.resource)).inc()
         listed: dict[Request, int] = {}
         as_of = 0
@@ -187,17 +243,19 @@ class Watcher:
 
     async def _catch_up(self, kind: WatchedKind, listed: dict[Request, int], as_of: int) -> None:
         """Wait until the cache holds all that was listed, forgetting what has been deleted since."""
-        try:
-            async with asyncio.timeout(_CATCH_UP_LIMIT):
-                waited = 0
-                while self._cache.behind(kind.resource, listed):
-                    await asyncio.sleep(_CATCH_UP_POLL)
-                    waited += 1
-                    if waited % 100 == 0:
-                        listed, as_of = await self._census(kind)
-        except TimeoutError:
-            behind = self._cache.behind(kind.resource, listed)
-            raise DeafWatchError(
-                f"the watch of {kind.resource} is {behind} objects behind the list of version {as_of} "
-                f"after {_CATCH_UP_LIMIT:.0f} s"
-            ) from None
+        time = asyncio.get_running_loop().time
+        heard, since = self._heard[kind.resource], time()
+        polls = 0
+        while behind := self._cache.behind(kind.resource, listed):
+            await asyncio.sleep(_CATCH_UP_POLL)
+            # Many objects on a busy machine take long: only a watch that says nothing at all meanwhile is deaf.
+            if self._heard[kind.resource] != heard:
+                heard, since = self._heard[kind.resource], time()
+            elif time() - since > _SILENCE_LIMIT:
+                raise DeafWatchError(
+                    f"the watch of {kind.resource} is {behind} objects behind the list of version {as_of} "
+                    f"and has said nothing for {_SILENCE_LIMIT:.0f} s"
+                )
+            polls += 1
+            if polls % 100 == 0:
+                listed, as_of = await self._census(kind)

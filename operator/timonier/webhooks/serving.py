@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,9 @@ class Webhooks:
         self._runner: web.AppRunner | None = None
 
     def problem(self) -> str | None:
-        """A health question: is a certificate there, and the server up?"""
+        """A health question: is a certificate there, the server up, and here to stay?"""
+        if self._application[server.LEAVING].is_set():
+            return "about to stop"
         return None if self._runner is not None else "no certificate yet"
 
     async def run(self) -> None:
@@ -77,14 +80,17 @@ class Webhooks:
         if pair is None or pair == self._served:
             return
         try:
+            ends = x509.load_pem_x509_certificate(pair.certificate.encode()).not_valid_after_utc
             load(server.server_context(), pair)  # a pair that does not fit would spoil the context that is in use
-            load(self._context, pair)
         except (ssl.SSLError, ValueError) as error:
             # Files are replaced one after the other: the next look finds them both.
             logger.warning("the webhooks' certificate does not fit its key yet: %s", error)
             return
+        if ends <= datetime.now(UTC):
+            logger.warning("the webhooks' certificate ended at %s", ends.isoformat(timespec="seconds"))
+            return
+        load(self._context, pair)
         self._served = pair
-        ends = x509.load_pem_x509_certificate(pair.certificate.encode()).not_valid_after_utc
         metrics.CERTIFICATE_EXPIRY.set(ends.timestamp())
         logger.info("serving webhooks with a certificate until %s", ends.isoformat(timespec="seconds"))
         if self._runner is None:

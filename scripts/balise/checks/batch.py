@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import multiprocessing
 import os
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from balise.checks.cache import program_fingerprint
 from balise.checks.findings import Finding
 from balise.checks.runner import Report, Run, check_files, unreadable
 from balise.model.bundle import read_bundle_files
+from balise.model.documents import Memo
 from balise.model.errors import BaliseError, InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,16 @@ def _check(run: Run, key: bytes, path: str) -> _Result:
     except InputError as error:
         # One directory that cannot be read does not keep the others from being checked.
         return _Result(b"", Report(path, load_problems=(unreadable(path, error),)))
-    return _Result(files.digest(key) if key else b"", check_files(files, path, run))
+    # What is made for a bundle goes with it: looking for cycles all the while would only take time.
+    gc.disable()
+    try:
+        return _Result(files.digest(key) if key else b"", check_files(files, path, run, _MEMO))
+    finally:
+        gc.enable()
+
+
+_MEMO: Final = Memo(4 * 2**20)
+"""Of this process: the CRDs of one version of an operator are often those of the next."""
 
 
 def _results(paths: list[str], check: partial[_Result], jobs: int) -> Iterator[_Result]:
@@ -91,6 +100,9 @@ def _results(paths: list[str], check: partial[_Result], jobs: int) -> Iterator[_
     if jobs < 2:
         yield from map(check, paths)
         return
+    import multiprocessing  # noqa: PLC0415 (slow to import, and one bundle needs none of it)
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor  # noqa: PLC0415
+
     # Forked, a process has all modules at once; where there is no fork, it imports them.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context(method)) as pool:

@@ -31,7 +31,7 @@ from balise.model.semver import (
 )
 from balise.model.yaml_text import SyntaxProblem, load
 
-__all__ = ["CatalogReport", "check_blobs", "check_catalog"]
+__all__ = ["CatalogReport", "check_blobs", "check_catalog", "reading_problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,12 @@ def check_blobs(blobs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         visited.append(_visit(source, Document("", b"", blob)))
     unread = [problem for blob in visited if blob.unreadable for problem in blob.problems]
     return tuple(problem.message for problem in unread or _problems(visited))
+
+
+def reading_problem(blob: Mapping[str, Any]) -> tuple[FieldPath, str] | None:
+    """Why opm could not even read a blob, and where; None where it could."""
+    visited = _visit(Source("", 0, 0, 0), Document("", b"", blob))
+    return (visited.problems[0].path, visited.problems[0].message) if visited.unreadable else None
 
 
 class _Problem(NamedTuple):
@@ -129,7 +135,7 @@ def _meta_problem(data: Any) -> tuple[str, FieldPath, str] | None:
     for name in ("schema", "package", "name"):
         if name in folded and not isinstance(data[folded[name]], str):
             return "type", (folded[name],), f"{folded[name]} must be text"
-    if not data.get(folded.get("schema", "")):
+    if "schema" not in folded or not data[folded["schema"]]:
         return "no-schema", (), "the document has no schema"
     return None
 
@@ -144,6 +150,7 @@ def _visit_bundle(source: Source, fields: Mapping[str, Any], raw: Mapping[str, A
         if each.get("type") == "olm.bundle.object":
             objects += 1
             try:
+                _must_have_value(each, _nth(raw, "properties", index))
                 _read_object(each.get("value"))
             except (MismatchError, SyntaxProblem, ValueError) as error:
                 return _unreadable(source, "bundle-object", ("properties", index, "value"), str(error))
@@ -178,10 +185,14 @@ def _nth(raw: Mapping[str, Any], field_name: str, index: int) -> Mapping[str, An
 
 def _property_value(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The value, decoded into the type of the property; raises MismatchError."""
-    if "value" not in found and not any(key.casefold() == "value" for key in raw):
-        raise MismatchError("a value", None, why="there is no value")
+    _must_have_value(found, raw)
     kind = PROPERTY_TYPES.get(found.get("type", ""))
     return (decode(found.get("value"), kind) or {}) if kind else {}
+
+
+def _must_have_value(found: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
+    if "value" not in found and not any(key.casefold() == "value" for key in raw):
+        raise MismatchError("a value", None, why="there is no value")
 
 
 def _read_object(value: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -51,8 +52,8 @@ class Found(NamedTuple):
 def find(paths: Iterable[str]) -> Found:
     """What is in *paths*; raises InputError for a path that is no folder.
 
-    A path in which nothing is recognised was given for a reason: it counts as a bundle, whose loading will say what is
-    missing.
+    A path in which nothing is recognised was given for a reason: it is a catalog if any of its files, whatever its
+    name, is one of a catalog, and else counts as a bundle, whose loading will say what is missing.
     """
     found = Found([], [], [])
     for path in paths:
@@ -65,8 +66,24 @@ def find(paths: Iterable[str]) -> Found:
         for folder, kind in _walk(path.rstrip("/") or path, found.seen):
             (found.bundles if kind == "bundle" else found.catalogs).append(folder)
         if len(found.bundles) + len(found.catalogs) == before:
-            found.bundles.append(path)
+            (found.catalogs if _holds_blobs(path) else found.bundles).append(path)
     return Found(list(dict.fromkeys(found.bundles)), list(dict.fromkeys(found.catalogs)), found.seen)
+
+
+def _holds_blobs(path: str) -> bool:
+    from balise.model.catalog_files import catalog_files  # noqa: PLC0415 (rarely needed, and not small)
+
+    return any(_BLOB.search(_head(f"{path}/{name}")) for name in catalog_files(Path(path)))
+
+
+def _head(path: str) -> bytes:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (hot)
+            return b""  # a pipe would keep us waiting
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def _walk(folder: str, seen: list[str]) -> Iterator[tuple[str, str]]:
@@ -94,19 +111,15 @@ def _has_bundle_layout(folders: list[str]) -> bool:
         return "metadata" in names and (Path(names["metadata"]) / "annotations.yaml").exists()
     if "metadata" in names:
         return True
-    # Operator projects have such a folder, too, from which tools build the bundle's.
-    files = {path.name for path in Path(names["manifests"]).iterdir()}
-    return "kustomization.yaml" not in files and any(name.endswith(_MANIFEST) for name in files)
+    # Projects have such folders, too, from which tools build the bundle's: without a CSV it is none.
+    files = (f"{names['manifests']}/{path.name}" for path in Path(names["manifests"]).iterdir())
+    return any(path.endswith(_MANIFEST) and _CSV.search(_head(path)) for path in files)
 
 
 def _kind_of_files(files: list[str]) -> str:
     kind = ""
     for path in files:
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123 (hot)
-                head = file.read(_HEAD_BYTES)
-        except OSError:
-            continue
+        head = _head(path)
         if _BLOB.search(head):
             # (A catalog may hold ClusterServiceVersions, too.)
             if not _TEMPLATE.search(head):

@@ -6,10 +6,7 @@ temporary file that then takes the old one's place, so that no reader ever sees 
 
 from __future__ import annotations
 
-import difflib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +41,8 @@ class FileFix:
 
     def diff(self) -> str:
         """A unified diff."""
+        import difflib  # noqa: PLC0415 (reports ask this module what can be mended: it must load fast)
+
         old, new = (text.decode("utf-8").splitlines(keepends=True) for text in (self.before, self.after))
         lines = difflib.unified_diff(old, new, self.file, self.file)
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
@@ -87,6 +86,9 @@ def write_fixes(fixes: Iterable[FileFix]) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -105,6 +107,39 @@ def _annotation_case(bundle: Bundle) -> _Changes:
 
     for key, known in annotation_case_problems(iter(bundle.csv.annotations)):
         yield bundle.csv.document, Change("rename", (*_ANNOTATIONS, key), known)
+
+
+def _operator_group_annotation_case(bundle: Bundle) -> _Changes:
+    from balise.checks.suites.csv import annotation_case_problems  # noqa: PLC0415
+
+    for each in bundle.objects:
+        metadata = each.data.get("metadata") if each.kind == "OperatorGroup" else None
+        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        for key, known in annotation_case_problems(iter(annotations if isinstance(annotations, dict) else ())):
+            yield each.document, Change("rename", (*_ANNOTATIONS, key), known)
+
+
+# Kinds whose fields mean the same in the version that took over: only the name of the version changes.
+_SAME_IN_V1: Final = {
+    "rbac.authorization.k8s.io/v1beta1": {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"},
+    "scheduling.k8s.io/v1beta1": {"PriorityClass"},
+    "coordination.k8s.io/v1beta1": {"Lease"},
+    "apiregistration.k8s.io/v1beta1": {"APIService"},
+    "storage.k8s.io/v1beta1": {"StorageClass", "CSIDriver", "CSINode", "VolumeAttachment"},
+    "batch/v1beta1": {"CronJob"},
+    "node.k8s.io/v1beta1": {"RuntimeClass"},
+    "policy/v1beta1": {"PodDisruptionBudget"},
+}
+
+
+def _removed_apis(bundle: Bundle) -> _Changes:
+    for each in bundle.objects:
+        if each.kind not in _SAME_IN_V1.get(each.api_version, ()):
+            continue
+        spec = each.data.get("spec")
+        if each.kind == "PodDisruptionBudget" and not (isinstance(spec, dict) and spec.get("selector")):
+            continue  # an empty selector means no pods in v1beta1, and all pods in v1
+        yield each.document, Change("set", ("apiVersion",), each.api_version.partition("/")[0] + "/v1")
 
 
 def _minimum_version(bundle: Bundle) -> _Changes:
@@ -177,6 +212,10 @@ _FIXES: Final[dict[str, _Fix]] = {
     "BAL1118": _api_version,
     "BAL1501": _capabilities,
     "BAL1551": _categories,
+    "BAL1701": _operator_group_annotation_case,
+    "BAL1801": _removed_apis,
+    "BAL1802": _removed_apis,
+    "BAL1806": _minimum_version,
     "BAL3004": _bundle_annotation("mediatype.v1", "registry+v1"),
     "BAL3005": _bundle_annotation("manifests.v1", "manifests/"),
     "BAL3006": _bundle_annotation("metadata.v1", "metadata/"),

@@ -74,6 +74,8 @@ class Violation:
     document: Document | None = None
     path: FieldPath = ()
     """Leads to the offending value in *document*, or to where a missing one belongs."""
+    key_itself: bool = False
+    """Whether the path's last key is what offends, not its value."""
     hint: str = ""
     """Instead of the check's own hint."""
     level: Level | None = None

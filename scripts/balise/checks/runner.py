@@ -24,6 +24,7 @@ from balise.model.bundle import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from balise.model.documents import Memo
     from balise.model.errors import InputError
 
 __all__ = ["PROFILES", "Report", "Run", "check_bundle", "check_files", "check_loaded", "run_suites", "unreadable"]
@@ -79,10 +80,10 @@ def check_bundle(path: Path | str, run: Run) -> Report:
     return check_files(read_bundle_files(path), str(path), run)
 
 
-def check_files(files: BundleFiles, path: str, run: Run) -> Report:
-    """Like :func:`check_bundle`, of files that are read already."""
+def check_files(files: BundleFiles, path: str, run: Run, memo: Memo | None = None) -> Report:
+    """Like :func:`check_bundle`, of files that are read already; texts that *memo* knows are read no more."""
     try:
-        bundle = load_bundle_files(files)
+        bundle = load_bundle_files(files, memo)
     except BundleLoadError as error:
         return Report(path, load_problems=tuple(_load_finding(problem) for problem in error.problems))
     return replace(check_loaded(bundle, run), path=path)
@@ -119,7 +120,7 @@ def _findings(check: Check, suite: str, bundle: Bundle, options: Options) -> Ite
         if document is None:
             yield Finding(suite, level, check.code, kind, violation.field, message, hint=hint)
             continue
-        span = document.span(violation.path)
+        span = document.span(violation.path, key_itself=violation.key_itself)
         yield Finding(
             suite,
             level,

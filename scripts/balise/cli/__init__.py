@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``balise ARGV...`` and return its exit code: 0 fine, 1 an error found or bad input, 2 bad usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parser(arguments).parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and what is in them may hold what the terminal cannot show, or what is no text at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = args.run(args)
         sys.stdout.flush()

@@ -14,7 +14,18 @@ __all__ = ["HELP", "NAME", "configure", "run"]
 NAME = "catalog"
 HELP = "build, compare, convert and draw file-based catalogs"
 
-_ACTIONS: Final = ("build", "render_template", "diff", "merge", "migrate", "image", "graph")
+_ACTIONS: Final = (
+    "build",
+    "render",
+    "render_template",
+    "convert_template",
+    "diff",
+    "deprecate",
+    "merge",
+    "migrate",
+    "image",
+    "graph",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from balise.checks.cache import ResultCache
     from balise.checks.catalog import CatalogReport
+    from balise.checks.discovery import Found
     from balise.checks.registry import Options
     from balise.checks.report import Outcome
     from balise.checks.runner import Report
@@ -30,9 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
+        default=["."],
         metavar="PATH",
-        help="a bundle's folder, a tree of them, a bundle image (OCI layout or archive), or a catalog's folder",
+        help="a bundle's folder, a tree of them, a bundle image (OCI layout or archive), or a catalog's folder"
+        " (default: the working folder)",
     )
     parser.add_argument("--profile", choices=("default", "reference"),
                         help="reference: the reference tools' suites and verdict, nothing more")  # fmt: skip
@@ -100,7 +103,7 @@ def _check(args: argparse.Namespace, cache: ResultCache | None, key: bytes, sinc
             if args.diff:
                 sys.stdout.write(diff)
                 return 1 if diff else 0
-        outcome = _outcome(args, wanted, inputs.named(reports), found.catalogs)
+        outcome = _outcome(args, wanted, inputs.named(reports), found)
     if args.write_baseline:
         return _write_baseline(args.write_baseline, outcome)
     status = 1 if outcome.failed else 0
@@ -135,7 +138,7 @@ def _mended(
     return [next(again) if report.path in changed else report for report in reports], diff
 
 
-def _outcome(args: argparse.Namespace, wanted: Wishes, reports: Iterator[Report], catalog_paths: list[str]) -> Outcome:
+def _outcome(args: argparse.Namespace, wanted: Wishes, reports: Iterator[Report], found: Found) -> Outcome:
     from balise.checks.report import Outcome  # noqa: PLC0415
 
     baseline = None
@@ -144,14 +147,24 @@ def _outcome(args: argparse.Namespace, wanted: Wishes, reports: Iterator[Report]
 
         baseline = read_baseline(wanted.baseline)
     catalogs: tuple[CatalogReport, ...] = ()
-    if catalog_paths:
+    if found.catalogs:
         from balise.checks.batch import processors  # noqa: PLC0415
         from balise.checks.catalog import check_catalog  # noqa: PLC0415
 
-        catalogs = tuple(check_catalog(path, jobs=args.jobs or processors()) for path in catalog_paths)
-    bundles = tuple(wanted.shaped(report, baseline) for report in reports)
+        catalogs = tuple(check_catalog(path, jobs=args.jobs or processors()) for path in found.catalogs)
+    everything = [*reports, *_operators(wanted, found.bundles)]
+    bundles = tuple(wanted.shaped(report, baseline) for report in everything)
     shaped = tuple(wanted.shaped_catalog(report, baseline) for report in catalogs)
     return Outcome(bundles, shaped, baseline.met if baseline else 0, baseline.left if baseline else 0)
+
+
+def _operators(wanted: Wishes, paths: list[str]) -> tuple[Report, ...]:
+    """What there is to say of the folders that hold an operator's bundles, where a suite is about them."""
+    if not {"communityoperators", "packagemanifest"}.intersection(wanted.run.suites):
+        return ()
+    from balise.checks.operators import check_operators  # noqa: PLC0415
+
+    return check_operators(paths, wanted.run.suites)
 
 
 def _write_baseline(file: Path, outcome: Outcome) -> int:

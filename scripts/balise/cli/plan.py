@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from balise.model.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from balise.planner.rollout import Cluster
     from balise.planner.universe import CatalogSource
 
-__all__ = ["HELP", "NAME", "configure", "run"]
+__all__ = ["HELP", "NAME", "configure", "load_catalogs", "run"]
 
 NAME = "plan"
 HELP = "tell what the Operator Lifecycle Manager will install, step by step, and why"
@@ -57,14 +59,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan and print; 1 when the plan is blocked or a version does not roll out."""
+    """Plan and print; 1 when the one user's plan is blocked or a version does not roll out."""
     if args.scenarios is not None:
-        return _scenarios(args.scenarios)
+        return _scenarios(args.scenarios, args.format)
     if not args.catalog or not args.package:
         raise InputError("nothing to plan", way_out="Give --catalog DIR and --package NAME, or --scenarios FILE.")
     from balise.planner import index, question, report, rounds  # noqa: PLC0415 (slow imports, only wanted here)
 
-    catalogs = _catalogs(args.catalog)
+    catalogs = load_catalogs(args.catalog)
+    warn_of_gaps(NAME, catalogs, [args.package])
     if args.olm == "v1":
         return _extension(args, catalogs)
     asked = question.Question(
@@ -89,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if planned.blocked or any(this.obstacles for this in planned.rounds) else 0
 
 
-def _catalogs(arguments: list[str]) -> list[CatalogSource]:
+def load_catalogs(arguments: list[str]) -> list[CatalogSource]:
+    """Read the catalogs of ``--catalog`` arguments, each with a lower priority than the one before."""
     from balise.model.catalog_files import load_catalog  # noqa: PLC0415
     from balise.planner.question import source_of  # noqa: PLC0415
 
@@ -101,6 +105,16 @@ def _catalogs(arguments: list[str]) -> list[CatalogSource]:
     if len({source.key for source in catalogs}) < len(catalogs):
         raise InputError("two catalogs have the same name", place="--catalog", way_out="Name them: --catalog NAME=DIR.")
     return catalogs
+
+
+def warn_of_gaps(command: str, catalogs: list[CatalogSource], packages: list[str]) -> None:
+    """Say on standard error what the packages lack: the plan goes by what is there."""
+    from balise.planner.gaps import gaps  # noqa: PLC0415
+
+    for source in catalogs:
+        for package in packages:
+            for gap in gaps(source.catalog, package):
+                sys.stderr.write(f"balise {command}: warning: {source.key.name}: {gap}\n")
 
 
 def _extension(args: argparse.Namespace, catalogs: list[CatalogSource]) -> int:
@@ -151,13 +165,24 @@ def _cluster(args: argparse.Namespace) -> Cluster:
     )
 
 
-def _scenarios(path: Path) -> int:
-    from balise.planner.scenarios import outcomes  # noqa: PLC0415 (slow imports, only wanted here)
+def _scenarios(path: Path, wanted: str) -> int:
+    from balise.planner import index, report, rollout, rounds, scenarios  # noqa: PLC0415 (slow, only wanted here)
 
+    for identifier, universe in scenarios.universes(_lines(path), str(path)):
+        indexed = index.CatalogIndex(universe.considered)
+        planned = rounds.plan(universe, index=indexed)
+        if wanted == "json":
+            line = {"id": identifier, **scenarios.outcome(planned)}
+            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        else:
+            text = report.as_text(planned, universe, rollout.Cluster(), indexed)
+            sys.stdout.write(f"Scenario {identifier}\n{text}\n")
+    return 0
+
+
+def _lines(path: Path) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8") as lines:
-            for outcome in outcomes(lines, str(path)):
-                sys.stdout.write(json.dumps(outcome, ensure_ascii=False) + "\n")
+            yield from lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", place=str(path)) from None
-    return 0

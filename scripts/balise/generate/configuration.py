@@ -126,6 +126,7 @@ def read(pyproject: Path, *, registry: str | None = None) -> Configuration:
     table = document.get("tool", {}).get("balise")
     if not isinstance(table, dict):
         raise InputError("has no [tool.balise] table", place=str(pyproject), way_out="describe the operator there")
+    table = {name: value for name, value in table.items() if name != "check"}  # balise check's own table
     place = _Place(pyproject, tuple(text.splitlines()))
     own_version = document.get("project", {}).get("version", "")
     return _configuration(_Table(table, "tool.balise", place), pyproject.parent, own_version, registry)

@@ -49,7 +49,8 @@ def render_bundle(bundle: Bundle, image: str, *, inline: bool = False) -> Render
         inline: keep every object in an ``olm.bundle.object``, as ``opm render`` does, instead of the CSV's metadata.
 
     Raises:
-        InputError: for what opm would refuse: no package, a version that is no text, a property of the wrong form.
+        InputError: for what opm would refuse: an owned CRD that is not there, a property of the wrong form. And for a
+            bundle that does not say its package, of which opm makes an olm.bundle that it refuses later.
     """
     if not bundle.annotations.package:
         raise InputError(
@@ -57,6 +58,7 @@ def render_bundle(bundle: Bundle, image: str, *, inline: bool = False) -> Render
             place=bundle.path,
             way_out="add the annotation operators.operatorframework.io.bundle.package.v1",
         )
+    _must_have_owned_crds(bundle)
     properties = [each.blob() for each in sorted(_facts(bundle))]
     if inline or not image:
         properties += [{"type": "olm.bundle.object", "value": {"data": data}} for data in sorted(_objects(bundle))]
@@ -69,9 +71,32 @@ def render_bundle(bundle: Bundle, image: str, *, inline: bool = False) -> Render
         "image": image,
         "properties": properties,
     }
+    if not bundle.csv.name:
+        del blob["name"]
     if related := _related_images(bundle, image):
         blob["relatedImages"] = related
     return RenderedBundle(blob, str(bundle.csv.spec.get("description") or ""), _icon(bundle))
+
+
+def _must_have_owned_crds(bundle: Bundle) -> None:
+    """Raise InputError where the CSV owns, or requires, what cannot be told apart, or owns what the bundle lacks."""
+    csv = bundle.csv
+    for api in (*csv.crds("owned"), *csv.crds("required")):
+        if "." not in api.name:
+            raise InputError(
+                f"{csv.name} names a CRD {api.name!r}", place=bundle.path, way_out="a CRD's name is PLURAL.GROUP"
+            )
+    provided = {
+        (str((crd.spec.get("names") or {}).get("plural", "")), *gvk) for crd in bundle.crds for gvk in crd.gvks
+    } | {(api.name, api.group, api.version, api.kind) for api in csv.api_services("owned")}
+    for api in csv.crds("owned"):
+        plural, _, group = api.name.partition(".")
+        if (plural, group, api.version, api.kind) not in provided:
+            raise InputError(
+                f"{csv.name} owns {api.name} {api.version}, kind {api.kind}, and the bundle has no such CRD",
+                place=bundle.path,
+                way_out="add the CRD, or correct name, version and kind where the CSV lists it",
+            )
 
 
 def _icon(bundle: Bundle) -> Blob | None:

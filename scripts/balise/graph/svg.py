@@ -17,10 +17,10 @@ EDGE_WORDS: Final = {"replaces": "replaces", "skips": "skips", "skipRange": "ski
 """The kinds of edges, as the legend calls them."""
 
 STYLE: Final = """
-.picture { --paper: #ffffff; --ink: #1b2733; --soft: #5b6b7b; --line: #7b8a99; --box: #f3f6f9; --edge: #4a5a6a;
+.picture { --paper: #ffffff; --ink: #1b2733; --soft: #5b6b7b; --outline: #7b8a99; --box: #f3f6f9; --edge: #4a5a6a;
   --accent: #0b62a8; --accent-soft: #dcecf9; font-family: system-ui, "Segoe UI", Roboto, sans-serif; }
 @media (prefers-color-scheme: dark) {
-  .picture { --paper: #10161d; --ink: #e6edf3; --soft: #9aa9b8; --line: #66788a; --box: #1b2530; --edge: #93a4b5;
+  .picture { --paper: #10161d; --ink: #e6edf3; --soft: #9aa9b8; --outline: #66788a; --box: #1b2530; --edge: #93a4b5;
     --accent: #6cb6ff; --accent-soft: #14304a; }
 }
 .picture .paper { fill: var(--paper); }
@@ -29,7 +29,7 @@ STYLE: Final = """
 .picture .edge.skips path.line { stroke-dasharray: 6 4; }
 .picture .edge.skipRange path.line { stroke-dasharray: 0.1 4.4; stroke-linecap: round; stroke-width: 2.2; }
 .picture .edge.skipRange path.tip { fill: var(--paper); }
-.picture .node rect { fill: var(--box); stroke: var(--line); stroke-width: 1.5; }
+.picture .node rect { fill: var(--box); stroke: var(--outline); stroke-width: 1.5; }
 .picture .node.head rect { fill: var(--accent-soft); stroke: var(--accent); stroke-width: 2.5; }
 .picture .node.skipped rect { stroke-dasharray: 5 3; fill: var(--paper); }
 .picture .node.outside rect { stroke-dasharray: 1.5 3; stroke-linecap: round; fill: none; }
@@ -41,7 +41,7 @@ STYLE: Final = """
 .picture .title { fill: var(--ink); font-size: 16px; font-weight: 700; }
 .picture .channel { fill: var(--ink); font-size: 13px; font-weight: 700; }
 .picture .note { fill: var(--soft); font-size: 12px; }
-.picture .rule { stroke: var(--line); stroke-opacity: 0.45; }
+.picture .rule { stroke: var(--outline); stroke-opacity: 0.45; }
 """
 
 _RADIUS: Final = 6.0

@@ -21,6 +21,7 @@ from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import (
     Document,
     FieldPath,
+    Memo,
     Position,
     file_bytes,
     first_document,
@@ -92,12 +93,12 @@ class ManifestObject:
         """The object as JSON values."""
         return self.document.data or {}
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its kind; empty where there is none."""
         return _text(self.data.get("kind"))
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """Its apiVersion; empty where there is none."""
         return _text(self.data.get("apiVersion"))
@@ -113,7 +114,7 @@ class ManifestObject:
         found, problem = convert_partially(self.data, type_name)
         return found if problem is None else None
 
-    @property
+    @cached_property
     def gvk(self) -> GVK:
         """Group, version and kind; empty ones where the apiVersion has more than one slash."""
         group_version = api_group_version(self.api_version)
@@ -257,7 +258,7 @@ def read_bundle_files(path: Path | str) -> BundleFiles:
     contents, unreadable, total = {}, {}, 0
     for name, _ in names:
         try:
-            contents[name] = file_bytes(root / name, MAX_MANIFEST_BYTES)
+            contents[name] = file_bytes(f"{root}/{name}", MAX_MANIFEST_BYTES)
         except InputError as error:
             unreadable[name] = error.message
             continue
@@ -276,14 +277,19 @@ def load_bundle(path: Path | str) -> Bundle:
     return load_bundle_files(read_bundle_files(path))
 
 
-def load_bundle_files(files: BundleFiles) -> Bundle:
-    """The bundle in a directory that was read; raises :class:`BundleLoadError`."""
-    return _Loader(files).load()
+def load_bundle_files(files: BundleFiles, memo: Memo | None = None) -> Bundle:
+    """The bundle in a directory that was read; raises :class:`BundleLoadError`.
+
+    With a *memo*, texts that it knows are not read again.
+    """
+    return _Loader(files, memo).load()
 
 
 class _Loader:
-    def __init__(self, files: BundleFiles) -> None:
+    def __init__(self, files: BundleFiles, memo: Memo | None) -> None:
         self.files = files
+        self.memo = memo
+        self.documents: dict[str, Document | None] = {}
         self.root = files.root
         self.listed = files.names
         self.problems: list[LoadProblem] = []
@@ -292,8 +298,12 @@ class _Loader:
         self.not_read: dict[str, SyntaxProblem] = {}
         """Files that mention a ClusterServiceVersion, and why they could not be read."""
 
+    def _name(self, file: str) -> str:
+        """What findings call a file of the bundle: always the bundle's path, a slash, and its own, even below "."."""
+        return f"{self.root}/{file}" if file else str(self.root)
+
     def problem(self, kind: LoadKind, message: str, file: str, mark: Mark = Mark(0, 0)) -> None:  # noqa: B008
-        place = Position(str(self.root / file), mark.line + 1, mark.column + 1)
+        place = Position(self._name(file), mark.line + 1, mark.column + 1)
         source = Document(place.file, self.contents[file], None) if file in self.contents else None
         self.problems.append(LoadProblem(kind, message, place, source))
 
@@ -323,7 +333,7 @@ class _Loader:
         """The kind of a file's first object, read as JSON or YAML; problems only matter where there is no other CSV."""
         data = self.contents[file]
         try:
-            document = first_document(file, data)
+            document = self._first_document(file)
         except SyntaxProblem as problem:
             self.not_read[file] = problem
             if not data[:30].lstrip().startswith(b"{"):
@@ -335,10 +345,15 @@ class _Loader:
             return _kind(value) if isinstance(value, dict) else ""
         return _kind(document.data) if document and isinstance(document.data, dict) else ""
 
+    def _first_document(self, file: str) -> Document | None:
+        if file not in self.documents:
+            self.documents[file] = first_document(self._name(file), self.contents[file], self.memo)
+        return self.documents[file]
+
     def _read_annotations(self, file: str) -> None:
         data = self.contents[file]
         try:
-            document = Document(str(self.root / file), data, load(data))
+            document = Document(self._name(file), data, load(data))
             fields = decode(document.data, "AnnotationsFile", yaml=True) or {}
         except SyntaxProblem as problem:
             self.problem("syntax", problem.message, file, problem.mark)
@@ -421,7 +436,7 @@ class _Loader:
 
     def _read_object(self, file: str) -> ManifestObject | None:
         try:
-            document = first_document(str(self.root / file), self.contents[file])
+            document = self._first_document(file)
         except SyntaxProblem as problem:
             self.problem("syntax", problem.message, file, problem.mark)
             return None

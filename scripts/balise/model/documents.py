@@ -7,6 +7,7 @@ once, the first time that a place in it is asked for.
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "Document",
     "FieldPath",
+    "Memo",
     "Position",
     "Span",
     "file_bytes",
@@ -60,10 +62,10 @@ class SeparatorProblem(SyntaxProblem):
     """A line that starts with ``---`` and goes on with something else than a comment."""
 
 
-def file_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+def file_bytes(path: Path | str, limit: int = MAX_FILE_BYTES) -> bytes:
     """The content of *path*; raises :class:`InputError` for what cannot be read or has more than *limit* bytes."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 (hot: bundles have many small files)
         if not stat.S_ISREG(found.st_mode):
             # Reading a pipe or a device may never end.
             raise InputError("is no regular file", place=str(path), way_out="put a file there")
@@ -73,7 +75,8 @@ def file_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
                 place=str(path),
                 way_out="split it, or check that it belongs here",
             )
-        return path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
 
@@ -96,6 +99,10 @@ def split_documents(data: bytes) -> Iterator[Chunk]:
     Raises :class:`SeparatorProblem` where a separator line has more than a comment on it.
     """
     start, line = 0, 0
+    if b"\n---" not in data and not data.startswith(b"---"):
+        if data:
+            yield Chunk(data, 0, len(data))
+        return
     for found in _SEPARATOR_LINE.finditer(data):
         rest = found[1].strip()
         if rest and not rest.startswith(b"#"):
@@ -134,12 +141,12 @@ class Document:
         """Where the value at *path* starts; for what is absent, where its nearest present parent does."""
         return self.span(path).start
 
-    def span(self, path: FieldPath = ()) -> Span:
-        """Like :meth:`locate`, with the end of the value's first line."""
+    def span(self, path: FieldPath = (), *, key_itself: bool = False) -> Span:
+        """Like :meth:`locate`, with the end of the value's first line; of the key instead of its value on request."""
         if self._composed() is None:
             return Span(Position(self.file, self.line + 1, 1), 2)
         node, key, complete = self._walk(path)
-        if complete and path and node.start_mark.line == node.end_mark.line:
+        if complete and path and node.start_mark.line == node.end_mark.line and not key_itself:
             key = None  # a value on one line is shown itself; a larger one by its key
         shown = key or node
         start, end = shown.start_mark, shown.end_mark
@@ -220,13 +227,35 @@ def _compose(text: bytes) -> Any:
         parser.dispose()
 
 
-def first_document(file: str, data: bytes) -> Document | None:
+class Memo:
+    """What texts were read as, so that files that many bundles share are read once. Bounded; the oldest go first."""
+
+    def __init__(self, limit: int = 8 * 2**20) -> None:
+        self._left = limit
+        self._values: dict[bytes, Json] = {}
+
+    def load(self, text: bytes) -> Json:
+        """As :func:`balise.model.yaml_text.load`. The value may be shared, and must not be changed."""
+        if text in self._values:
+            return self._values[text]
+        value = load(text)
+        while self._left < len(text) and self._values:
+            oldest = next(iter(self._values))
+            del self._values[oldest]
+            self._left += len(oldest)
+        if len(text) <= self._left:
+            self._values[text] = value
+            self._left -= len(text)
+        return value
+
+
+def first_document(file: str, data: bytes, memo: Memo | None = None) -> Document | None:
     """The first document of *data*, read as YAML; None for an empty file. Raises :class:`SyntaxProblem`."""
     chunk = next(split_documents(data), None)
     if chunk is None:
         return None
     try:
-        return Document(file, chunk.text, load(chunk.text), chunk.line)
+        return Document(file, chunk.text, (memo.load if memo else load)(chunk.text), chunk.line)
     except SyntaxProblem as problem:
         raise SyntaxProblem(problem.message, Mark(problem.mark.line + chunk.line, problem.mark.column)) from None
 

@@ -293,14 +293,15 @@ def _time(value: Json) -> Json:
     return value
 
 
-_QUANTITY = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[numkMGTPE]?|[KMGTPE]i|[eE][-+]?[0-9]+)\Z")
+# Kubernetes takes a number without any digits, such as "m", for 0.
+_QUANTITY = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]*)?(?:[numkMGTPE]?|[KMGTPE]i|[eE][-+]?[0-9]{1,18})\Z")
 
 
 def _quantity(value: Json) -> Json:
     if type(value) in (int, float):
         return value
     text = value.strip() if type(value) is str else None
-    if text is None or not _QUANTITY.match(text):
+    if not text or not _QUANTITY.match(text):
         raise MismatchError("a quantity", value, why=f"{value!r} is not a quantity such as 100m, 0.5 or 64Mi")
     return text
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from balise.model.documents import FieldPath
     from balise.model.yaml_text import Json
 
-__all__ = ["Mismatch", "mismatches", "unknown_fields"]
+__all__ = ["Mismatch", "mismatches", "mismatches_below", "unknown_fields"]
 
 Schema = Mapping[str, Any]
 
@@ -34,6 +34,11 @@ def mismatches(value: Json, schema: Schema, path: FieldPath = ()) -> Iterator[Mi
     """Everything in *value* that *schema* does not allow, apart from apiVersion, kind and metadata at the root."""
     properties = {name: each for name, each in (schema.get("properties") or {}).items() if name not in _ROOT_FIELDS}
     yield from _check(value, {**schema, "properties": properties, "type": "object"}, path)
+
+
+def mismatches_below(value: Json, schema: Schema) -> Iterator[Mismatch]:
+    """Like :func:`mismatches`, for a value inside an object."""
+    yield from _check(value, schema, ())
 
 
 _ROOT_FIELDS: Final = frozenset(("apiVersion", "kind", "metadata"))

@@ -159,13 +159,37 @@ def load(text: bytes | str) -> Json:
     """The first document of *text* as a JSON value; None when there is none. Raises :class:`SyntaxProblem`."""
     parser = CParser(text)
     try:
-        return _Builder(parser.get_event).first_document()
+        value = _Builder(parser.get_event).first_document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(mark.line, mark.column) if mark else Mark(0, 0)
         raise SyntaxProblem(" ".join(filter(None, [error.context, error.problem])), place) from None
     except YAMLError as error:
         raise SyntaxProblem(str(error).split("\n", 1)[0], _reader_mark(text, error)) from None
+    finally:
+        parser.dispose()
+    if b"\\/" in text if isinstance(text, bytes) else "\\/" in text:
+        _refuse_escaped_slash(text)
+    return value
+
+
+_ESCAPED_SLASH = re.compile(r"(?:[^\\]|\\[^/])*?\\/", re.DOTALL)
+
+
+def _refuse_escaped_slash(text: bytes | str) -> None:
+    """In double quotes, libyaml reads ``\\/`` as a slash (YAML 1.2, for JSON's sake); go-yaml v2 does not know it."""
+    characters = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    characters = characters.removeprefix("\ufeff")
+    parser = CParser(text)
+    try:
+        while True:
+            event = parser.get_event()
+            if type(event) in (DocumentEndEvent, StreamEndEvent):
+                return
+            if isinstance(event, ScalarEvent) and event.style == '"' and event.start_mark and event.end_mark:
+                written = characters[event.start_mark.index : event.end_mark.index]
+                if _ESCAPED_SLASH.match(written):
+                    raise _at(event, "found unknown escape character: write / without a backslash")
     finally:
         parser.dispose()
 

@@ -11,23 +11,25 @@ refused by name: ``timestamp``, ``duration``, ``type``, messages. Patterns of ``
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from balise.model.semver import InvalidVersionError, Version
+from balise.planner.cel_syntax import Call, InvalidRuleError, ListOf, Literal, MapOf, Name, Select, parse
+from balise.planner.cel_values import (
+    FUNCTIONS,
+    EvaluationError,
+    Uint,
+    applied,
+    contains,
+    field_of,
+    is_true,
+    item_of,
+    same,
+)
 
 __all__ = ["InvalidRuleError", "Rule", "compile_rule"]
-
-
-class InvalidRuleError(ValueError):
-    """The text is no CEL rule that yields a boolean; the message says why."""
-
-
-class _EvaluationError(Exception):
-    """Evaluating came to no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Rule:
         """Whether a bundle with these properties (``type`` and ``value`` each) satisfies the rule."""
         try:
             return self._evaluate({"properties": properties}) is True
-        except (_EvaluationError, RecursionError):
+        except (EvaluationError, RecursionError):
             return False
 
 
@@ -54,241 +56,13 @@ def compile_rule(text: str) -> Rule:
     True
     """
     try:
-        node = _Compiler({"properties": ("list", ("map", "string", "dyn"))}).compile(_Parser(text).whole())
+        node = _Compiler({"properties": ("list", ("map", "string", "dyn"))}).compile(parse(text))
     except RecursionError:
         raise InvalidRuleError("the rule is nested too deeply") from None
     if node.type != "bool":
         raise InvalidRuleError(f"the rule must yield a bool, but yields {_type_name(node.type)}")
     return Rule(text, node.run)
 
-
-# Parsing --------------------------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(
-    r"""(?P<space>[ \t\n\f\r]+|//[^\n]*)
-      | (?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
-      | (?P<int>0x[0-9a-fA-F]+[uU]?|\d+[uU]?)
-      | (?P<text>(?:[bB][rR]?|[rR][bB]?)?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"
-                                           |'(?:\\.|[^\\'\n\r])*'|"(?:\\.|[^\\"\n\r])*"))
-      | (?P<raw>[rR][bB]?(?:'[^'\n\r]*'|"[^"\n\r]*"))
-      | (?P<name>[_a-zA-Z][_a-zA-Z0-9]*)
-      | (?P<sign>\|\||&&|<=|>=|==|!=|[-+*/%!<>?:.,()\[\]{}])""",
-    re.VERBOSE | re.DOTALL,
-)
-_RESERVED: Final = frozenset(
-    ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
-     "namespace", "return", "var", "void", "while"]
-)  # fmt: skip
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    column: int
-
-
-class _Call(NamedTuple):
-    """A function or operator applied to arguments; ``target`` is what stands before the dot, if anything does."""
-
-    name: str
-    arguments: tuple[Any, ...]
-    target: Any = None
-
-
-class _Literal(NamedTuple):
-    type: str
-    value: Any
-
-
-class _Name(NamedTuple):
-    name: str
-
-
-class _Select(NamedTuple):
-    operand: Any
-    field: str
-
-
-class _ListOf(NamedTuple):
-    items: tuple[Any, ...]
-
-
-class _MapOf(NamedTuple):
-    items: tuple[tuple[Any, Any], ...]
-
-
-_LEVELS: Final = (("||",), ("&&",), ("<", "<=", ">", ">=", "==", "!=", "in"), ("+", "-"), ("*", "/", "%"))
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._tokens: list[_Token] = list(_tokens(text))
-        self._index = 0
-
-    def whole(self) -> Any:
-        tree = self._expression()
-        if self._peek().kind != "end":
-            raise self._unexpected()
-        return tree
-
-    def _peek(self) -> _Token:
-        return self._tokens[self._index]
-
-    def _next(self) -> _Token:
-        self._index += 1
-        return self._tokens[self._index - 1]
-
-    def _accept(self, *texts: str) -> str:
-        token = self._peek()
-        if token.kind in ("sign", "name") and token.text in texts:
-            self._index += 1
-            return token.text
-        return ""
-
-    def _expect(self, text: str) -> None:
-        if not self._accept(text):
-            raise self._unexpected(f", expected {text!r}")
-
-    def _unexpected(self, more: str = "") -> InvalidRuleError:
-        token = self._peek()
-        found = "the end of the rule" if token.kind == "end" else repr(token.text)
-        return InvalidRuleError(f"column {token.column}: {found} does not belong here{more}")
-
-    def _expression(self) -> Any:
-        tree = self._binary(0)
-        if self._accept("?"):
-            then = self._binary(0)
-            self._expect(":")
-            return _Call("?:", (tree, then, self._expression()))
-        return tree
-
-    def _binary(self, level: int) -> Any:
-        if level == len(_LEVELS):
-            return self._unary()
-        tree = self._binary(level + 1)
-        while operator := self._accept(*_LEVELS[level]):
-            tree = _Call(operator, (tree, self._binary(level + 1)))
-        return tree
-
-    def _unary(self) -> Any:
-        if self._accept("!"):
-            return _Call("!", (self._unary(),))
-        if self._accept("-"):
-            operand = self._unary()
-            if isinstance(operand, _Literal) and operand.type in ("int", "double"):
-                return _Literal(operand.type, -operand.value)
-            return _Call("neg", (operand,))
-        return self._member(self._primary())
-
-    def _member(self, tree: Any) -> Any:
-        while True:
-            if self._accept("."):
-                token = self._next()
-                if token.kind != "name":
-                    self._index -= 1
-                    raise self._unexpected(", expected a name")
-                called = self._accept("(")
-                tree = _Call(token.text, self._list(")"), tree) if called else _Select(tree, token.text)
-            elif self._accept("["):
-                tree = _Call("[]", (tree, self._expression()))
-                self._expect("]")
-            else:
-                return tree
-
-    def _list(self, end: str) -> tuple[Any, ...]:
-        items: list[Any] = []
-        while not self._accept(end):
-            if items:
-                self._expect(",")
-                if end != ")" and self._accept(end):
-                    break
-            items.append(self._expression())
-        return tuple(items)
-
-    def _primary(self) -> Any:  # noqa: PLR0911 (one for each kind of token)
-        token = self._next()
-        if token.kind == "float":
-            return _Literal("double", float(token.text))
-        if token.kind == "int":
-            digits = token.text.rstrip("uU")
-            value = int(digits, 16) if digits.startswith("0x") else int(digits)
-            return _Literal("int" if digits == token.text else "uint", value)
-        if token.kind == "text":
-            return _text_literal(token)
-        if token.kind == "name" and token.text not in _RESERVED and token.text != "in":
-            return self._named(token)
-        if token.text == "(":
-            tree = self._expression()
-            self._expect(")")
-            return tree
-        if token.text == "[":
-            return _ListOf(self._list("]"))
-        if token.text == "{":
-            return self._map()
-        self._index -= 1
-        raise self._unexpected()
-
-    def _named(self, token: _Token) -> Any:
-        constant = {"true": ("bool", True), "false": ("bool", False), "null": ("null", None)}.get(token.text)
-        if constant is not None:
-            return _Literal(*constant)
-        if self._accept("("):
-            return _Call(token.text, self._list(")"))
-        return _Name(token.text)
-
-    def _map(self) -> _MapOf:
-        items: list[tuple[Any, Any]] = []
-        while not self._accept("}"):
-            if items:
-                self._expect(",")
-                if self._accept("}"):
-                    break
-            key = self._expression()
-            self._expect(":")
-            items.append((key, self._expression()))
-        return _MapOf(tuple(items))
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    position = 0
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
-            raise InvalidRuleError(f"column {position + 1}: {text[position]!r} cannot be read")
-        position = found.end()
-        kind = str(found.lastgroup)
-        if kind != "space":
-            yield _Token("text" if kind == "raw" else kind, found.group(), found.start() + 1)
-    yield _Token("end", "", len(text) + 1)
-
-
-_ESCAPE = re.compile(
-    r"""\\(?:([abfnrtv\\?\"'`])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.))""",
-    re.DOTALL,
-)
-_PLAIN_ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-def _text_literal(token: _Token) -> _Literal:
-    body = token.text.lstrip("bBrR")
-    prefix = token.text[: -len(body)].lower()
-    quotes = 3 if body[:3] in ("'''", '"""') else 1
-    content = body[quotes:-quotes]
-    if "r" not in prefix:
-
-        def replace(match: re.Match[str]) -> str:
-            plain, *codes, octal, bad = match.groups()
-            if plain is not None:
-                return _PLAIN_ESCAPES.get(plain, plain)
-            if bad is not None:
-                raise InvalidRuleError(f"column {token.column}: \\{bad} is no escape sequence")
-            return chr(int(octal, 8) if octal is not None else int(next(code for code in codes if code), 16))
-
-        content = _ESCAPE.sub(replace, content)
-    return _Literal("bytes", content.encode()) if "b" in prefix else _Literal("string", content)
-
-
-# Checking and evaluating ----------------------------------------------------------------------------------------------
 
 _Type = Any  # a primitive's name, ("list", element) or ("map", key, value)
 _Run = Callable[[dict[str, Any]], Any]
@@ -297,10 +71,6 @@ _Run = Callable[[dict[str, Any]], Any]
 class _Node(NamedTuple):
     type: _Type
     run: _Run
-
-
-class _Uint(int):
-    """An unsigned number: of another type than a signed one, although equal to it."""
 
 
 def _type_name(found: _Type) -> str:
@@ -354,17 +124,17 @@ class _Compiler:
 
     def compile(self, tree: Any) -> _Node:
         match tree:
-            case _Literal(kind, value):
+            case Literal(kind, value):
                 return _literal(kind, value)
-            case _Name(name):
+            case Name(name):
                 return self._name(name)
-            case _Select(operand, field):
+            case Select(operand, field):
                 return self._select(self.compile(operand), field)
-            case _ListOf(items):
+            case ListOf(items):
                 return self._list([self.compile(item) for item in items])
-            case _MapOf(pairs):
+            case MapOf(pairs):
                 return self._map([(self.compile(key), self.compile(value)) for key, value in pairs])
-            case _Call(name, arguments, target):
+            case Call(name, arguments, target):
                 return self._call(name, arguments, target)
         raise AssertionError(tree)
 
@@ -381,7 +151,7 @@ class _Compiler:
             found = kind[2]
         else:
             raise InvalidRuleError(f"{_type_name(kind)} has no field {field!r}")
-        return _Node(found, lambda values: _field(operand.run(values), field))
+        return _Node(found, lambda values: field_of(operand.run(values), field))
 
     def _list(self, items: list[_Node]) -> _Node:
         kind: _Type = "dyn"
@@ -434,23 +204,23 @@ class _Compiler:
         result = results[0] if all(found == results[0] for found in results) else "dyn"
         if name in ("&&", "||"):
             return _Node("bool", _logical(name, nodes[0].run, nodes[1].run))
-        function = _FUNCTIONS[name]
+        function = FUNCTIONS[name]
         runs = [node.run for node in nodes]
-        return _Node(result, lambda values: _applied(name, function, [run(values) for run in runs]))
+        return _Node(result, lambda values: applied(name, function, [run(values) for run in runs]))
 
     def _equal(self, name: str, nodes: list[_Node]) -> _Node:
         if not _fits(nodes[0].type, nodes[1].type):
             raise InvalidRuleError(f"{_type_name(nodes[0].type)} is never {_type_name(nodes[1].type)}: {name!r}")
         first, second = nodes[0].run, nodes[1].run
         wanted = name == "=="
-        return _Node("bool", lambda values: _same(first(values), second(values)) is wanted)
+        return _Node("bool", lambda values: same(first(values), second(values)) is wanted)
 
     def _in(self, _: str, nodes: list[_Node]) -> _Node:
         item, container = nodes
         kind = container.type
         if kind != "dyn" and not (isinstance(kind, tuple) and _fits(item.type, kind[1])):
             raise InvalidRuleError(f"'in' cannot look for {_type_name(item.type)} in {_type_name(kind)}")
-        return _Node("bool", lambda values: _contains(container.run(values), item.run(values)))
+        return _Node("bool", lambda values: contains(container.run(values), item.run(values)))
 
     def _index(self, _: str, nodes: list[_Node]) -> _Node:
         operand, index = nodes
@@ -461,7 +231,7 @@ class _Compiler:
         if (kind != "dyn" and not isinstance(kind, tuple)) or not _fits(index.type, wanted):
             raise InvalidRuleError(f"{_type_name(kind)} cannot be indexed with {_type_name(index.type)}")
         found = kind if kind == "dyn" else kind[-1]
-        return _Node(found, lambda values: _item(operand.run(values), index.run(values)))
+        return _Node(found, lambda values: item_of(operand.run(values), index.run(values)))
 
     def _choice(self, _: str, nodes: list[_Node]) -> _Node:
         test, then, otherwise = nodes
@@ -471,7 +241,7 @@ class _Compiler:
         def run(values: dict[str, Any]) -> Any:
             decided = test.run(values)
             if not isinstance(decided, bool):
-                raise _EvaluationError
+                raise EvaluationError
             return then.run(values) if decided else otherwise.run(values)
 
         return _Node(_common(then.type, otherwise.type), run)
@@ -483,13 +253,13 @@ class _Compiler:
         def run(values: dict[str, Any]) -> int:
             found = nodes[0].run(values)
             if not isinstance(found, (str, bytes, list, dict)):
-                raise _EvaluationError
+                raise EvaluationError
             return len(found)
 
         return _Node("int", run)
 
     def _has(self, arguments: tuple[Any, ...]) -> _Node:
-        if len(arguments) != 1 or not isinstance(arguments[0], _Select):
+        if len(arguments) != 1 or not isinstance(arguments[0], Select):
             raise InvalidRuleError("has takes one selection, such as has(p.value.name)")
         self.compile(arguments[0])
         operand, field = self.compile(arguments[0].operand), arguments[0].field
@@ -497,7 +267,7 @@ class _Compiler:
         def run(values: dict[str, Any]) -> bool:
             found = operand.run(values)
             if not isinstance(found, dict):
-                raise _EvaluationError
+                raise EvaluationError
             return field in found
 
         return _Node("bool", run)
@@ -506,7 +276,7 @@ class _Compiler:
         source = self.compile(target)
         if source.type != "dyn" and not isinstance(source.type, tuple):
             raise InvalidRuleError(f"{name} goes over a list or a map, not over {_type_name(source.type)}")
-        if not isinstance(arguments[0], _Name) or (len(arguments) == 3 and name != "map"):
+        if not isinstance(arguments[0], Name) or (len(arguments) == 3 and name != "map"):
             raise InvalidRuleError(f"{name} takes a name and an expression: list.{name}(item, expression)")
         variable = arguments[0].name
         element = source.type if source.type == "dyn" else source.type[1]
@@ -526,13 +296,13 @@ def _literal(kind: str, value: Any) -> _Node:
     low, high = {"int": (-(2**63), 2**63), "uint": (0, 2**64)}.get(kind, (0, 0))
     if kind in ("int", "uint") and not low <= value < high:
         raise InvalidRuleError(f"{value} is out of range")
-    constant = _Uint(value) if kind == "uint" else value
+    constant = Uint(value) if kind == "uint" else value
     return _Node(kind, lambda _: constant)
 
 
 def _bound(source: Any, values: dict[str, Any], variable: str) -> list[dict[str, Any]]:
     if not isinstance(source, (list, tuple, dict)):
-        raise _EvaluationError
+        raise EvaluationError
     outer = {name: value for name, value in values.items() if name != variable}
     return [{**outer, variable: item} for item in source]
 
@@ -546,14 +316,14 @@ def _logical(name: str, first: _Run, second: _Run) -> _Run:
         for side in (first, second):
             try:
                 found = side(values)
-            except _EvaluationError:
+            except EvaluationError:
                 failed = True
                 continue
             if found is decisive:
                 return bool(found)
             failed = failed or not isinstance(found, bool)
         if failed:
-            raise _EvaluationError
+            raise EvaluationError
         return not decisive
 
     return run
@@ -565,200 +335,32 @@ def _quantified(decisive: bool) -> Callable[[list[dict[str, Any]], list[_Run]], 
         for scope in scopes:
             try:
                 found = bodies[0](scope)
-            except _EvaluationError:
+            except EvaluationError:
                 failed = True
                 continue
             if found is decisive:
                 return bool(found)
             failed = failed or not isinstance(found, bool)
         if failed:
-            raise _EvaluationError
+            raise EvaluationError
         return not decisive
 
     return fold
 
 
-def _true(found: Any) -> bool:
-    if not isinstance(found, bool):
-        raise _EvaluationError
-    return found
-
-
 def _mapped(scopes: list[dict[str, Any]], bodies: list[_Run]) -> list[Any]:
-    return [bodies[-1](scope) for scope in scopes if len(bodies) == 1 or _true(bodies[0](scope))]
+    return [bodies[-1](scope) for scope in scopes if len(bodies) == 1 or is_true(bodies[0](scope))]
 
 
 def _filtered(scopes: list[dict[str, Any]], bodies: list[_Run]) -> list[Any]:
     # The loop variable is the innermost binding, hence the last one of the scope.
-    return [next(reversed(scope.values())) for scope in scopes if _true(bodies[0](scope))]
+    return [next(reversed(scope.values())) for scope in scopes if is_true(bodies[0](scope))]
 
 
 _FOLDS: Final[dict[str, Callable[[list[dict[str, Any]], list[_Run]], Any]]] = {
     "all": _quantified(decisive=False),
     "exists": _quantified(decisive=True),
-    "exists_one": lambda scopes, bodies: sum(_true(bodies[0](scope)) for scope in scopes) == 1,
+    "exists_one": lambda scopes, bodies: sum(is_true(bodies[0](scope)) for scope in scopes) == 1,
     "map": _mapped,
     "filter": _filtered,
-}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _same(first: Any, second: Any) -> bool:
-    if _is_number(first) and _is_number(second):
-        return bool(first == second)
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_same, first, second))
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(_same(value, second[key]) for key, value in first.items())
-    return type(first) is type(second) and bool(first == second)
-
-
-def _contains(container: Any, item: Any) -> bool:
-    if not isinstance(container, (list, dict)):
-        raise _EvaluationError
-    return any(_same(item, found) for found in container)
-
-
-def _field(operand: Any, field: str) -> Any:
-    if not isinstance(operand, dict) or field not in operand:
-        raise _EvaluationError
-    return operand[field]
-
-
-def _item(operand: Any, index: Any) -> Any:
-    if isinstance(operand, (list, tuple)) and _is_number(index) and index == int(index) and 0 <= index < len(operand):
-        return operand[int(index)]
-    if isinstance(operand, dict):
-        for key, value in operand.items():
-            if _same(key, index):
-                return value
-    raise _EvaluationError
-
-
-def _applied(name: str, function: Callable[..., Any], arguments: list[Any]) -> Any:
-    try:
-        result = function(*arguments)
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, re.error):
-        raise _EvaluationError from None
-    if isinstance(result, bool) or not isinstance(result, int):
-        return result
-    unsigned = isinstance(result, _Uint) or (name in "+-*/%" and isinstance(arguments[0], _Uint))
-    if not (0 <= result < 2**64 if unsigned else -(2**63) <= result < 2**63):
-        raise _EvaluationError
-    return _Uint(result) if unsigned else result
-
-
-def _compared(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(first: Any, second: Any) -> bool:
-        if type(first) is not type(second) and not (_is_number(first) and _is_number(second)):
-            raise TypeError
-        return test(first, second)
-
-    return compare
-
-
-def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def apply(first: Any, second: Any) -> Any:
-        if type(first) is not type(second) or isinstance(first, (bool, dict)):
-            raise TypeError
-        return operation(first, second)
-
-    return apply
-
-
-def _numbers(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def apply(first: Any, second: Any) -> Any:
-        if not (_is_number(first) and _is_number(second)):
-            raise TypeError
-        return operation(first, second)
-
-    return _arithmetic(apply)
-
-
-def _divided(first: Any, second: Any) -> Any:
-    if isinstance(first, float):
-        if second == 0:
-            return float("nan") if first == 0 else float("inf") * first
-        return first / second
-    quotient = abs(first) // abs(second)
-    return quotient if (first < 0) == (second < 0) else -quotient
-
-
-def _remainder(first: int, second: int) -> int:
-    return int(first) - int(second) * int(_divided(int(first), int(second)))
-
-
-def _negated(value: Any) -> Any:
-    if not _is_number(value) or isinstance(value, _Uint):
-        raise TypeError
-    return -value
-
-
-def _not(value: Any) -> bool:
-    return not _true(value)
-
-
-def _shown(value: Any) -> str:
-    """A value as Go prints it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        if value == int(value) and abs(value) < 1e21:
-            return str(int(value))
-        return repr(value)
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, (str, int)):
-        return str(value)
-    raise TypeError
-
-
-def _semver_compare(first: Any, second: Any) -> int:
-    try:
-        one, other = Version.parse_tolerant(_shown(first)), Version.parse_tolerant(_shown(second))
-    except InvalidVersionError:
-        raise _EvaluationError from None
-    return (one > other) - (one < other)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value):
-        raise ValueError
-    return int(value)
-
-
-def _to_bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    return {"1": True, "t": True, "true": True, "True": True, "TRUE": True, "T": True,
-            "0": False, "f": False, "false": False, "False": False, "FALSE": False, "F": False}[value]  # fmt: skip
-
-
-_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    "!": _not,
-    "neg": _negated,
-    "<": _compared(lambda first, second: first < second),
-    "<=": _compared(lambda first, second: first <= second),
-    ">": _compared(lambda first, second: first > second),
-    ">=": _compared(lambda first, second: first >= second),
-    "+": _arithmetic(lambda first, second: first + second),
-    "-": _numbers(lambda first, second: first - second),
-    "*": _numbers(lambda first, second: first * second),
-    "/": _numbers(_divided),
-    "%": _numbers(_remainder),
-    "contains": str.__contains__,
-    "startsWith": str.startswith,
-    "endsWith": str.endswith,
-    "matches": lambda text, pattern: re.search(pattern, text) is not None,
-    "semver_compare": _semver_compare,
-    "dyn": lambda value: value,
-    "int": _whole,
-    "uint": lambda value: _Uint(_whole(value)),
-    "double": float,
-    "string": _shown,
-    "bytes": lambda value: value if isinstance(value, bytes) else value.encode(),
-    "bool": _to_bool,
 }

@@ -31,7 +31,7 @@ def why_installed(this: Round, install: Install, index: CatalogIndex) -> list[st
     else:
         head = candidates[0] is chosen
         reasons = [
-            f"head of channel {chosen.channel}" if head else f"the newest of channel {chosen.channel} that can be"
+            f"head of channel {chosen.channel}" if head else f"the newest of channel {chosen.channel} that can be had"
         ]
     preferred = candidates[: candidates.index(chosen)]
     return reasons + [refused(this.before, entry, index) for entry in preferred if entry.name != chosen.name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from balise.model.catalog import Bundle, Catalog, ChannelEntry
 from balise.model.semver import InvalidRangeError, InvalidVersionError, Version, VersionRange, prerelease_identifier
@@ -18,6 +18,8 @@ from balise.planner.masterminds import Constraint
 __all__ = ["ClusterCatalog", "Extension", "Refusal", "Step", "Walk", "refusals", "resolve_extension", "walk"]
 
 Policy = Literal["CatalogProvided", "SelfCertified"]
+
+_MAX_RANGE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,10 @@ def walk(extension: Extension, catalogs: Sequence[ClusterCatalog]) -> Walk:
 
 def resolve_extension(extension: Extension, catalogs: Sequence[ClusterCatalog]) -> Step | Refusal:
     """The bundle that OLM v1 installs now, which may be the installed one."""
+    if len(extension.version) > _MAX_RANGE:
+        return Refusal(
+            f"the version range has {len(extension.version)} characters; a ClusterExtension takes {_MAX_RANGE}"
+        )
     try:
         wanted = Constraint.parse(extension.version) if extension.version else None
     except InvalidRangeError as error:

@@ -29,6 +29,10 @@ class SourceIndex:
         """Entries that the catalog or an ``olm.package`` property puts into that package."""
         return self._by_package.get(package, ())
 
+    def named(self, name: str) -> Entry | None:
+        """An entry of that name, in whatever channel."""
+        return self._by_name.get(name)
+
     def candidates(self, requirement: Requirement) -> list[Entry]:
         """Entries that can meet the requirement, the preferred ones first.
 
@@ -77,6 +81,10 @@ class SourceIndex:
                 return dict.fromkeys(entry for part in parts for entry in self._narrowed(part))
             case _:
                 return self.entries
+
+    @cached_property
+    def _by_name(self) -> dict[str, Entry]:
+        return {entry.name: entry for entry in self.entries}
 
     @cached_property
     def _by_package(self) -> dict[str, list[Entry]]:

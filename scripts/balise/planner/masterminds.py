@@ -57,12 +57,6 @@ class Constraint:
         """The range that *text* is; raises :class:`InvalidRangeError`."""
         return cls(text, tuple(_alternative(part, text) for part in text.split("||")))
 
-    @property
-    def is_pin(self) -> bool:
-        """Whether the range names exactly one version."""
-        terms = [term for alternative in self._alternatives for term in alternative]
-        return len(terms) == 1 and terms[0].operator in ("", "=") and terms[0].exact_parts == 3
-
     def matches(self, version: Version) -> bool:
         """Whether *version* satisfies the range; build metadata does not count."""
         for terms in self._alternatives:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from balise.planner.deprecations import deprecation_conditions
 from balise.planner.explanation import channel_head, why_installed, why_no_further
 from balise.planner.extension import Extension, Walk
 from balise.planner.index import CatalogIndex
@@ -45,6 +46,10 @@ def as_data(planned: Plan, universe: Universe, cluster: Cluster, index: CatalogI
         "stays": {s.name: why_no_further(planned.final, s, index) for s in _asked(planned, universe)}
         if planned.blocked is None
         else {},
+        "conditions": {
+            s.name: [{"type": c.type, "message": c.message} for c in deprecation_conditions(planned.final, s)]
+            for s in _asked(planned, universe)
+        },
         "final": sorted(csv.name for csv in planned.final.csvs),
     }
 
@@ -80,7 +85,12 @@ def as_text(planned: Plan, universe: Universe, cluster: Cluster, index: CatalogI
             for s in this.new_subscriptions
         ]
         lines += [f"  but {o.csv} stays {o.phase}: {o.text} ({o.reason})" for o in this.obstacles]
-    return "\n".join([*lines, *_ending(planned, universe, index)]) + "\n"
+    lines += _ending(planned, universe, index)
+    for subscription in _asked(planned, universe):
+        # The last one only sums up the others.
+        conditions = deprecation_conditions(planned.final, subscription)[:-1]
+        lines += [f"Deprecated ({condition.type}): {condition.message}" for condition in conditions]
+    return "\n".join(lines) + "\n"
 
 
 def _opening(subscription: Subscription, index: CatalogIndex, universe: Universe) -> str:

@@ -30,6 +30,9 @@ __all__ = [
 #: A bigger olm.constraint is refused.
 _MAX_CONSTRAINT_BYTES: Final = 131072
 
+#: Ours: OLM nests as deep as the size allows, which nobody needs.
+_MAX_DEPTH: Final = 100
+
 
 class InvalidRequirementError(BaliseError):
     """A dependency that cannot be read: OLM then resolves nothing at all in the namespace."""
@@ -219,7 +222,9 @@ def _package(fields: _Fields) -> OfPackage:
 _CONSTRAINT_FIELDS: Final = ("failuremessage", "cel", "package", "gvk", "all", "any", "not")
 
 
-def _constraint(fields: _Fields) -> Requirement:
+def _constraint(fields: _Fields, depth: int = 0) -> Requirement:
+    if depth > _MAX_DEPTH:
+        raise InvalidRequirementError(f"an olm.constraint is nested more than {_MAX_DEPTH} levels deep")
     fields = _Fields(fields._values, fields.place, _CONSTRAINT_FIELDS)
     message = fields.text("failureMessage")
     # All parts are decoded before one is looked at: a mistake in a part that does not count is a mistake, too.
@@ -236,7 +241,7 @@ def _constraint(fields: _Fields) -> Requirement:
         if compound is not None:
             places = (f"{compound.place}[{index}]" for index in range(len(compound.items("constraints"))))
             parts = zip(compound.items("constraints"), places, strict=True)
-            return kind(tuple(_constraint(_Fields(part, place)) for part, place in parts))
+            return kind(tuple(_constraint(_Fields(part, place), depth + 1) for part, place in parts))
     if cel is not None:
         try:
             return MatchesRule(compile_rule(cel.text("rule")), message)

@@ -7,8 +7,9 @@ leaves everything else in the namespace as it is, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from balise.model.errors import BaliseError
 from balise.planner.channel_order import newest_first
@@ -25,7 +26,7 @@ from balise.planner.solver import (
     Variable,
     solve,
 )
-from balise.planner.universe import Entry, Subscription, Universe, existing_entries
+from balise.planner.universe import Entry, SourceKey, Subscription, Universe, existing_entries
 
 __all__ = ["Blocked", "Choice", "Resolution", "candidates_in_order", "resolve"]
 
@@ -70,7 +71,7 @@ def resolve(
         index: of the same catalogs, to be shared by several resolutions.
         supposing: a bundle that must be part of the result; asks why it is not, where it is not.
     """
-    return _Resolver(universe, index or CatalogIndex(universe.catalogs)).resolve(supposing)
+    return _Resolver(universe, index or CatalogIndex(universe.considered)).resolve(supposing)
 
 
 def candidates_in_order(universe: Universe, subscription: Subscription, index: CatalogIndex) -> list[Entry]:
@@ -90,19 +91,17 @@ class _Bundle:
     """A bundle under consideration."""
 
     entry: Entry
-    constraints: list[Constraint] = field(default_factory=list)
+    constraints: list[Constraint]
     replaces: str = ""
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.replaces = ""
-        self.constraints = []
-        if entry.source.is_existing and not entry.subscribed:
-            self.constraints.append(
-                Mandatory(f"{entry.name} is installed and no Subscription owns it, so it must stay")
-            )
-        if entry.facts.deprecated:
-            self.constraints.append(Prohibited(f"{entry.name} has the property olm.deprecated, so it is never chosen"))
+
+def _considered(entry: Entry) -> _Bundle:
+    constraints: list[Constraint] = []
+    if entry.source.is_existing and not entry.subscribed:
+        constraints.append(Mandatory(f"{entry.name} is installed and no Subscription owns it, so it must stay"))
+    if entry.facts.deprecated:
+        constraints.append(Prohibited(f"{entry.name} has the property olm.deprecated, so it is never chosen"))
+    return _Bundle(entry, constraints)
 
 
 class _Resolver:
@@ -111,6 +110,7 @@ class _Resolver:
         self._index = index
         self._existing = existing_entries(universe)
         self._bundles: dict[Entry, _Bundle] = {}
+        self._known_candidates: dict[tuple[SourceKey, Requirement], _Candidates] = {}
         self._errors: list[BaliseError] = []
 
     def resolve(self, supposing: Entry | None) -> Resolution | Blocked:
@@ -124,9 +124,14 @@ class _Resolver:
         bundles = {bundle.entry.identifier: bundle for bundle in self._bundles.values()}
         if supposing is not None and supposing.identifier in bundles:
             bundles[supposing.identifier].constraints.append(Mandatory(""))
-        variables += [Variable(identifier, bundle.constraints, bundle) for identifier, bundle in bundles.items()]
-        variables += _invariants(bundles)
-        solution = solve(variables)
+        installed: list[Variable] = []
+        offered: list[Variable] = []
+        for identifier, bundle in bundles.items():
+            variable = Variable(identifier, bundle.constraints, bundle)
+            (installed if bundle.entry.source.is_existing else offered).append(variable)
+        # Go walks a map of more than eight variables in any order; a smaller one mostly as it was filled: what is
+        # installed comes first.
+        solution = solve([*installed, *variables, *offered, *_invariants(bundles)])
         if isinstance(solution, Unsatisfiable):
             return Blocked(_explained(solution, supposing))
         chosen = [variable.subject for variable in solution if isinstance(variable.subject, _Bundle)]
@@ -208,11 +213,12 @@ class _Resolver:
     def _expand(self, entries: Iterable[Entry]) -> None:
         """Take bundles into consideration, with all that they may require, and what that may require, and so on."""
         stack = list(entries)
+        pushed: set[int] = set()
         while stack:
             entry = stack.pop()
             if entry in self._bundles:
                 continue
-            bundle = self._bundles[entry] = _Bundle(entry)
+            bundle = self._bundles[entry] = _considered(entry)
             try:
                 requirements = requirements_of(entry.facts.properties)
             except BaliseError as error:
@@ -224,15 +230,23 @@ class _Resolver:
                 except BaliseError as error:
                     self._errors.append(error)
                     continue
-                bundle.constraints.append(_dependency(entry, requirement, candidates))
-                stack.extend(candidates)
+                bundle.constraints.append(
+                    Requires(candidates.identifiers, _DependencyReason(entry, requirement, candidates.entries))
+                )
+                if id(candidates) not in pushed:
+                    pushed.add(id(candidates))
+                    stack.extend(candidates.entries)
 
-    def _candidates(self, entry: Entry, requirement: Requirement) -> list[Entry]:
+    def _candidates(self, entry: Entry, requirement: Requirement) -> _Candidates:
         """What may meet an entry's requirement: what is installed, then its own catalog, then the others."""
-        candidates = existing_candidates(self._existing, requirement)
-        for source in self._index.preferred(entry.source, self._universe.namespace):
-            candidates += source.candidates(requirement)
-        return candidates
+        known = self._known_candidates.get((entry.source, requirement))
+        if known is None:
+            found = existing_candidates(self._existing, requirement)
+            for source in self._index.preferred(entry.source, self._universe.namespace):
+                found += source.candidates(requirement)
+            known = _Candidates(tuple(found), tuple(candidate.identifier for candidate in found))
+            self._known_candidates[entry.source, requirement] = known
+        return known
 
 
 def _candidates(entries: Sequence[Entry], current: Entry | None) -> dict[Entry, None]:
@@ -253,13 +267,24 @@ def _in_channel_order(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for group in groups for entry in newest_first(group)]
 
 
-def _dependency(entry: Entry, requirement: Requirement, candidates: Sequence[Entry]) -> Requires:
-    reason = f"{entry.name} requires an operator {requirement}"
-    if candidates:
-        reason += f": {_one_of([candidate.name for candidate in candidates])}"
-    else:
-        reason += ", and no catalog offers one that can be chosen"
-    return Requires(tuple(candidate.identifier for candidate in candidates), reason)
+class _Candidates(NamedTuple):
+    entries: tuple[Entry, ...]
+    identifiers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _DependencyReason:
+    """Put into words only when somebody asks: there are far more dependencies than conflicts."""
+
+    entry: Entry
+    requirement: Requirement
+    candidates: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        reason = f"{self.entry.name} requires an operator {self.requirement}"
+        if self.candidates:
+            return f"{reason}: {_one_of([candidate.name for candidate in self.candidates])}"
+        return f"{reason}, and no catalog offers one that can be chosen"
 
 
 def _invariants(bundles: dict[str, _Bundle]) -> list[Variable]:
@@ -301,13 +326,13 @@ def _explained(conflict: Unsatisfiable, supposed: Entry | None) -> tuple[str, ..
             continue
         if isinstance(constraint, AtMostOne):
             members = [member for member in constraint.members if member in mentioned] or list(constraint.members)
-            names = list(dict.fromkeys(_name(member) for member in members))
+            names = sorted({_name(member) for member in members})
             if len(names) == 1:
                 facts.append(f"{names[0]} is {constraint.reason} more than once, which is never allowed")
             else:
                 facts.append(f"only one of {_one_of(names, 'and')} may be installed: each is {constraint.reason}")
         else:
-            facts.append(constraint.reason)
+            facts.append(str(constraint.reason))
     return tuple(fact for fact in dict.fromkeys(facts) if fact)
 
 

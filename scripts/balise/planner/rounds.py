@@ -65,7 +65,7 @@ def plan(universe: Universe, cluster: Cluster = _ANY_CLUSTER, index: CatalogInde
         cluster: what may stop a CSV after it was planned.
         index: of the same catalogs, to be shared by several plans.
     """
-    index = index or CatalogIndex(universe.catalogs)
+    index = index or CatalogIndex(universe.considered)
     state = _refreshed(universe)
     rounds: list[Round] = []
     seen = {_state_key(state)}

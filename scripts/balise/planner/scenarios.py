@@ -8,14 +8,14 @@ from typing import Any
 
 from balise.model.catalog import Property, catalog_from_blobs
 from balise.model.errors import InputError
-from balise.planner.rounds import Plan, plan
+from balise.planner.rounds import Plan
 from balise.planner.universe import CatalogSource, InstalledCSV, SourceKey, Subscription, Universe
 
-__all__ = ["outcome", "outcomes", "universe_of"]
+__all__ = ["outcome", "universe_of", "universes"]
 
 
-def outcomes(lines: Iterable[str], place: str = "") -> Iterator[dict[str, Any]]:
-    """Plan each scenario of a JSON-lines file; blank lines are passed over.
+def universes(lines: Iterable[str], place: str = "") -> Iterator[tuple[Any, Universe]]:
+    """The identifier and the universe of each scenario of a JSON-lines file; blank lines are passed over.
 
     Raises:
         InputError: at the first line that is no scenario.
@@ -26,10 +26,10 @@ def outcomes(lines: Iterable[str], place: str = "") -> Iterator[dict[str, Any]]:
         where = f"{place}:{number}"
         try:
             scenario = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"is no JSON: {error}", place=where) from None
         universe = universe_of(scenario, where)
-        yield {"id": scenario.get("id"), **outcome(plan(universe))}
+        yield scenario.get("id"), universe
 
 
 def universe_of(scenario: Any, place: str = "") -> Universe:

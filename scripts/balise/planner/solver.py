@@ -41,10 +41,13 @@ class Prohibited:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """If the variable is chosen, one of the candidates must be: the earlier, the better."""
+    """If the variable is chosen, one of the candidates must be: the earlier, the better.
+
+    ``reason`` becomes text by ``str``, when it is needed.
+    """
 
     candidates: tuple[str, ...]
-    reason: str
+    reason: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,10 @@ class _Problem:
             if applied is not None
             else [(variable.identifier, constraint) for variable in variables for constraint in variable.constraints]
         )
+        self._needs: dict[tuple[str, ...], int] = {}
+        self._alternatives: dict[int, tuple[int, ...]] = {}
         self._clauses: list[_Clause] = []
         self._watches: dict[int, list[int]] = defaultdict(list)
-        self._requirements: dict[int, list[tuple[tuple[int, ...], int]]] = defaultdict(list)
         self._groups: list[tuple[tuple[int, ...], int]] = []
         self._groups_of: dict[int, list[int]] = defaultdict(list)
         self._units: list[_Clause] = []
@@ -169,6 +173,7 @@ class _Problem:
         self._trail: list[int] = []
         self._limits: list[int] = []
         self._head = 0
+        self._met = 0
         self._core: frozenset[int] = frozenset()
         self._model: frozenset[int] = frozenset()
         for number, (identifier, constraint) in enumerate(self._applied):
@@ -181,7 +186,7 @@ class _Problem:
     def satisfiable(self, assumptions: Sequence[str]) -> bool:
         """Whether all constraints can hold with the assumed variables chosen."""
         assumed = [self._number[name] for name in assumptions]
-        if self._model and all(number in self._model for number in assumed):
+        if self._model and self._model.issuperset(assumed):
             return True
         self._backtrack(0)
         for literals, origin in self._units:
@@ -204,10 +209,10 @@ class _Problem:
                 if other in self._number:
                     self._add_clause(tuple({2 * subject + 1, 2 * self._number[other] + 1}), origin)
             case Requires(candidates):
-                numbers = tuple(dict.fromkeys(self._number[candidate] for candidate in candidates))
-                self._requirements[subject].append((numbers, number))
-                if subject not in numbers:
-                    self._add_clause((2 * subject + 1, *(2 * candidate for candidate in numbers)), origin)
+                if not candidates:
+                    self._add_clause((2 * subject + 1,), origin)
+                elif (need := self._need(candidates)) != subject:
+                    self._add_clause((2 * subject + 1, 2 * need), origin)
             case AtMostOne(members):
                 seen: set[int] = set()
                 for member in (self._number[name] for name in members):
@@ -217,6 +222,19 @@ class _Problem:
                         seen.add(member)
                         self._groups_of[member].append(len(self._groups))
                 self._groups.append((tuple(seen), number))
+
+    def _need(self, candidates: tuple[str, ...]) -> int:
+        """A variable that stands for the choice among the candidates; whole channels share one."""
+        known = self._needs.get(candidates)
+        if known is None:
+            numbers = tuple(dict.fromkeys(self._number[candidate] for candidate in candidates))
+            known = numbers[0] if len(numbers) == 1 else len(self._number) + len(self._needs)
+            self._needs[candidates] = known
+            if len(numbers) > 1:
+                self._alternatives[known] = numbers
+                # What follows from it follows from the constraints that led to it.
+                self._add_clause((2 * known + 1, *(2 * number for number in numbers)), frozenset())
+        return known
 
     def _add_clause(self, literals: tuple[int, ...], origin: frozenset[int]) -> None:
         if len(literals) == 1:
@@ -242,6 +260,7 @@ class _Problem:
     def _backtrack(self, level: int) -> None:
         if len(self._limits) <= level:
             return
+        self._met = 0
         keep = self._limits[level]
         for literal in self._trail[keep:]:
             variable = literal >> 1
@@ -336,12 +355,15 @@ class _Problem:
             self._assign(decision, None)
 
     def _decide(self) -> int | None:
-        for literal in self._trail:
+        # What was found met stays so until something is taken back.
+        for position in range(self._met, len(self._trail)):
+            self._met = position
+            literal = self._trail[position]
             if literal & 1:
                 continue
-            for candidates, _ in self._requirements.get(literal >> 1, ()):
-                if not any(self._value.get(candidate) for candidate in candidates):
-                    return next(2 * candidate for candidate in candidates if candidate not in self._value)
+            candidates = self._alternatives.get(literal >> 1, ())
+            if candidates and not any(self._value.get(candidate) for candidate in candidates):
+                return next(2 * candidate for candidate in candidates if candidate not in self._value)
         return None
 
     def _learn(self, broken: _Clause) -> tuple[_Clause, int]:

@@ -31,6 +31,10 @@ EXISTING = "@existing"
 _CONTENT = frozenset(["olm.bundle.object", "olm.csv.metadata"])
 
 
+#: OLM's default for the namespace whose catalogs serve every namespace.
+GLOBAL_NAMESPACE = "olm"
+
+
 class SourceKey(NamedTuple):
     """Name and namespace of a CatalogSource; both empty in a Subscription that takes from any."""
 
@@ -109,6 +113,11 @@ class Universe:
     namespace: str = "ns"
     fail_forward: bool = False
 
+    @property
+    def considered(self) -> tuple[CatalogSource, ...]:
+        """The catalogs that OLM looks into: the namespace's own, and those of the global catalog namespace."""
+        return tuple(each for each in self.catalogs if each.key.namespace in (self.namespace, GLOBAL_NAMESPACE))
+
     def with_state(self, subscriptions: Iterable[Subscription], csvs: Iterable[InstalledCSV]) -> Universe:
         """The same catalogs with another state of the namespace."""
         return replace(self, subscriptions=tuple(subscriptions), csvs=tuple(csvs))
@@ -155,7 +164,7 @@ class BundleFacts:
     @cached_property
     def as_data(self) -> list[dict[str, Any]]:
         """The properties as a CEL rule sees them."""
-        return [{"type": found.type, "value": found.value} for found in self.properties]
+        return [{"type": found.type, "value": _as_go_decodes(found.value)} for found in self.properties]
 
     @cached_property
     def deprecated(self) -> bool:
@@ -164,6 +173,17 @@ class BundleFacts:
 
     def _maps(self, kind: str) -> list[dict[str, Any]]:
         return [found.value for found in self.properties if found.type == kind and isinstance(found.value, dict)]
+
+
+def _as_go_decodes(value: Any) -> Any:
+    """The value with every number as a float: `p.value + 1` then has operands of two types, which CEL does not add."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return [_as_go_decodes(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_go_decodes(item) for key, item in value.items()}
+    return value
 
 
 def text(value: dict[str, Any], key: str) -> str:

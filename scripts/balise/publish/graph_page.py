@@ -14,6 +14,7 @@ from urllib.parse import quote
 from balise.graph.picture import Lane, Node, Picture, lay_out
 from balise.graph.svg import EDGE_WORDS, STYLE, lane_body, legend_line, node_classes
 from balise.model.catalog import Catalog
+from balise.publish.packages import by_package
 from balise.publish.page import page
 from balise.publish.ways import ChannelWays, Way, channel_ways
 
@@ -107,7 +108,7 @@ GRAPH_SCRIPT: Final = """
     const title = document.createElement("h3");
     title.textContent = node.dataset.name + " in channel " + lane(node).dataset.channel;
     graph.querySelector(".choice").replaceChildren(title, ...row.querySelector(".story").cloneNode(true).childNodes);
-    node.scrollIntoView({ block: "nearest", inline: "nearest" });
+    node.scrollIntoView({ block: "nearest", inline: "center" });
   };
 
   const follow = () => {
@@ -172,15 +173,19 @@ def graph_page(catalog: Catalog, packages: tuple[str, ...] = ()) -> str:
         InputError: when the catalog lacks a package.
     """
     names = packages or tuple(sorted(package.name for package in catalog.packages))
+    parts = by_package(catalog)
     title = f"Upgrades of {names[0]}" if len(names) == 1 else "Upgrades of this catalog"
     sections = "\n".join(
-        f"<h2>{escape(name)}</h2>\n{graph_section(catalog, name)}" if len(names) > 1 else graph_section(catalog, name)
+        (f"<h2>{escape(name)}</h2>\n" if len(names) > 1 else "") + graph_section(parts.get(name, catalog), name)
         for name in names
     )
     body = f'<main class="sheet">\n<h1>{escape(title)}</h1>\n{sections}\n</main>'
     style = GRAPH_STYLE + _SHEET_STYLE
     return page(title=title, style=style, body=body, script=GRAPH_SCRIPT)
 
+
+_LONGEST_CHAIN: Final = 16
+"""A longer way is told by its beginning and its end; the picture shows all of it."""
 
 _SHEET_STYLE: Final = """
 .sheet { max-width: 100rem; margin: 0 auto; padding: 1.2rem clamp(0.8rem, 3vw, 2.5rem) 3rem; }
@@ -307,10 +312,12 @@ class _Channel:
     def _chain(self, node: Node, way: Way) -> str:
         if not way.steps:
             return ""
-        links = "".join(
-            f'<li><a href="{escape(self._href(name))}">{self._name(name)}</a></li>' for name in (node.name, *way.steps)
-        )
-        return f'<ol class="way">{links}</ol>'
+        names = [node.name, *way.steps]
+        links = [f'<li><a href="{escape(self._href(name))}">{self._name(name)}</a></li>' for name in names]
+        if len(links) > _LONGEST_CHAIN:
+            between = len(links) - _LONGEST_CHAIN
+            links[_LONGEST_CHAIN - 3 : -3] = [f"<li>{between} more</li>"]
+        return f'<ol class="way">{"".join(links)}</ol>'
 
     def _name(self, name: str) -> str:
         return escape(self.nodes[name].label) if name in self.nodes else escape(name)

@@ -45,36 +45,46 @@ def channel_ways(catalog: Catalog, package: str, channel: str, starts: Mapping[s
     """The ways in one channel.
 
     Args:
-        catalog: the catalog.
+        catalog: the catalog; of several packages, all are read.
         package: one of its packages.
         channel: one of the package's channels.
         starts: names and versions of the bundles to start at, whether the channel offers them or not.
     """
-    source = CatalogSource(_SOURCE, catalog.without_other_packages(package))
-    entries = [entry for entry in entries_of(source) if entry.channel == channel]
+    own = [
+        entry
+        for entry in entries_of(CatalogSource(_SOURCE, catalog))
+        if (entry.package, entry.channel) == (package, channel)
+    ]
+    versions = {**starts, **{entry.name: entry.version for entry in own}}
     deprecated = {each.name for each in catalog.deprecations if each.package == package and each.schema == "olm.bundle"}
-    v1 = {start: _walk(start, starts, lambda *at: _v1_step(entries, deprecated, *at)) for start in starts}
+    v1 = _ways(versions, starts, lambda *at: _v1_step(own, deprecated, *at))
     try:
-        chain = newest_first(entries)
+        chain = newest_first(own)
     except ChannelOrderError as error:
         return ChannelWays("", {start: Way() for start in starts}, v1, error.message)
-    v0 = {start: _walk(start, starts, lambda *at: _v0_step(chain, *at)) for start in starts}
+    v0 = _ways(versions, starts, lambda *at: _v0_step(chain, *at))
     return ChannelWays(chain[0].name if chain else "", v0, v1)
 
 
-_Step = Callable[[str, Version | None], Entry | None]
+def _ways(
+    versions: Mapping[str, Version | None],
+    starts: Iterable[str],
+    step: Callable[[str, Version | None], Entry | None],
+) -> dict[str, Way]:
+    following = {name: found.name for name, version in versions.items() if (found := step(name, version)) is not None}
+    return {start: _walk(start, following) for start in starts}
 
 
-def _walk(start: str, versions: Mapping[str, Version | None], step: _Step) -> Way:
+def _walk(start: str, following: Mapping[str, str]) -> Way:
     steps: list[str] = []
     seen = {start}
-    name, version = start, versions[start]
-    while (following := step(name, version)) is not None:
-        steps.append(following.name)
-        if following.name in seen:
+    at = following.get(start)
+    while at is not None:
+        steps.append(at)
+        if at in seen:
             return Way(tuple(steps), circular=True)
-        seen.add(following.name)
-        name, version = following.name, following.version
+        seen.add(at)
+        at = following.get(at)
     return Way(tuple(steps))
 
 

@@ -109,6 +109,10 @@ PRUNED: dict[str, tuple[Any, Any]] = {
         {"replicas": 0, "runAsUser": 0, "optional": False, "args": [""], "terminationGracePeriodSeconds": 0},
         {"replicas": 0, "runAsUser": 0, "optional": False, "args": [""], "terminationGracePeriodSeconds": 0},
     ),
+    "words of people, which only look like names of fields": (
+        {"nodeSelector": {"value": ""}, "annotations": {"readOnly": "", "value": ""}, "labels": {}},
+        {"nodeSelector": {"value": ""}, "annotations": {"readOnly": "", "value": ""}},
+    ),
     "items of lists": ({"a": [{"b": None, "c": 1}]}, {"a": [{"c": 1}]}),
     "tuples become lists": ({"a": ("b",)}, {"a": ["b"]}),
     "the data of a ConfigMap is kept as it is": (

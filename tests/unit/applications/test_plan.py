@@ -31,6 +31,7 @@ from timonier.applications.plan import (
     Delete,
     Observed,
     Plan,
+    Refusal,
     plan,
     wanted_objects,
 )
@@ -361,6 +362,24 @@ def test_a_foreign_child_stops_only_itself() -> None:
     assert result.blocked
     assert "Service web exists already" in stalled_message(result)
     assert "endpoints" not in result.status
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [('services "web" is forbidden: exceeded quota: small', "QuotaExceeded"), ("denied by policy", "Refused")],
+)
+def test_what_the_api_server_refuses_is_told_with_its_words(said: str, reason: str) -> None:
+    web = application({"workload": {"ports": [{"name": "http", "containerPort": 80}]}})
+    result = plan(web, Observed(), NOW, [Refusal(SERVICES, "web", said)])
+    assert stalled_message(result) == f"Service web is refused: {said}"
+    assert [(event.type, event.reason) for event in result.events] == [("Warning", reason)]
+    assert "endpoints" not in result.status
+    assert result.apply == plan(web, Observed(), NOW).apply
+
+
+def test_an_answer_that_is_too_long_for_a_status_is_cut() -> None:
+    result = plan(application(), Observed(), NOW, [Refusal(SERVICES, "web", "x" * 100_000)])
+    assert len(stalled_message(result)) <= 2048
 
 
 def test_adoption_is_told_once_and_remembered() -> None:

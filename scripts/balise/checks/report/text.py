@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from balise.checks.fixes import FIXABLE
+from balise.checks.manual import example_parts
 from balise.checks.registry import find_check
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def render(outcome: Outcome, *, full: bool = True, color: bool = False, width: i
     lines: list[str] = []
     shown: set[str] = set()
     for _, findings in outcome.parts():
-        for finding in findings:
+        # Suites are no order to work in: a person goes through a file from its beginning to its end.
+        for finding in sorted(findings, key=lambda each: (each.file, each.line, each.column, each.code)):
             lines.append(_headline(finding, paint))
             if full:
                 lines += _excerpt(finding, paint, width)
@@ -107,7 +109,7 @@ def _advice(finding: Finding, paint: _Painter, *, first: bool) -> Iterator[str]:
         fixable = paint("good", " (balise check --fix does it)") if finding.code in FIXABLE else ""
         yield f"{margin}{sign} {paint('bold', 'to fix')}: {finding.hint}{fixable}"
     if first and check:
-        instead = check.example.partition("\n# instead\n")[2]
+        _, _, instead = example_parts(check)
         # What is expected, shown: once for each check, and only where it is short enough not to drown the finding.
         if instead and instead.count("\n") < 8:
             yield f"{margin}{sign} {paint('bold', 'expected')}, for example:"

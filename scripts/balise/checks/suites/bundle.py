@@ -85,11 +85,23 @@ def owned_not_defined(bundle: Bundle, _: Options) -> Iterator[Violation]:
     Each entry of spec.customresourcedefinitions.owned must be defined by a CRD of the bundle with the same group (what
     follows the first dot of the name), version and kind, and be there once.
     """
-    left = {kind for kind, _crd, _path in _defined(bundle)}
+    defined = {kind for kind, _crd, _path in _defined(bundle)}
+    left = set(defined)
     for kind, path in _owned(bundle):
         if kind not in left:
-            yield Violation(f"no CRD of the bundle is left that defines the owned {kind}", bundle.csv.document, path)
+            message, field = _why_not_defined(kind, defined)
+            yield Violation(message, bundle.csv.document, (*path, field))
         left.discard(kind)
+
+
+def _why_not_defined(kind: GVK, defined: set[GVK]) -> tuple[str, str]:
+    """What is wrong with an owned kind, and which field of its entry is the likeliest to be."""
+    if kind in defined:
+        return f"the owned {kind} is the same as that of an earlier entry", "kind"
+    message = f"no CRD of the bundle defines the owned {kind}"
+    if versions := sorted(each.version for each in defined if (each.group, each.kind) == (kind.group, kind.kind)):
+        return f"{message}: of {kind.kind} it defines {', '.join(versions)}", "version"
+    return message, "name"
 
 
 @check(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from balise.model.bundle import Bundle
 
-__all__ = ["metadata_document"]
+__all__ = ["balanced", "metadata_document"]
 
 _SUITE: Final = "bundleformat"
 _TYPE: Final = "BundleNotValid"
@@ -400,7 +400,7 @@ def _constraint(fields: Any, path: FieldPath, depth: int) -> _Problems:
             yield from _range(values.get("versionRange"), (*place, "versionRange"))
         case "cel":
             yield from _texts(values, ("rule",), "cel", place)
-            if isinstance(rule := values.get("rule"), str) and not _balanced(rule):
+            if isinstance(rule := values.get("rule"), str) and not balanced(rule):
                 yield "the CEL rule has a bracket or a quote without its counterpart", (*place, "rule")
         case _:
             constraints = values.get("constraints")
@@ -414,7 +414,8 @@ def _constraint(fields: Any, path: FieldPath, depth: int) -> _Problems:
 _CEL_PARTS: Final = re.compile(r"//[^\n]*|[rR]?'(?:\\.|[^'\\\n])*'|[rR]?\"(?:\\.|[^\"\\\n])*\"|[()\[\]{}'\"]")
 
 
-def _balanced(rule: str) -> bool:
+def balanced(rule: str) -> bool:
+    """Whether the brackets and quotes of a CEL expression match."""
     expected = []
     for part in _CEL_PARTS.findall(rule):
         if part in "([{":
@@ -473,7 +474,7 @@ _PATH_SEGMENT_NAMES: Final = frozenset(("ClusterRole", "ClusterRoleBinding", "Ro
     "BAL3013",
     suites=_SUITE,
     type=_TYPE,
-    hint="give the object a name of lower-case letters, digits, - and .",
+    hint="give the object a name of lower-case letters, digits, dots and hyphens",
     reference=f"{_FORMAT}: validateKubectlable",
     example="""
         apiVersion: v1

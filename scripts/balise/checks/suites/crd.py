@@ -272,7 +272,8 @@ def versions(bundle: Bundle, _: Options) -> Iterator[Violation]:
             yield _problem(crd, path, "two versions have the same name")
         storage = [name for name, version in zip(found, crd.versions, strict=True) if version.get("storage")]
         if len(storage) != 1:
-            message = f"exactly one version must be the storage version, not {len(storage)}"
+            listed = f" ({', '.join(map(str, storage))})" if storage else ""
+            message = f"exactly one version must be the storage version, not {len(storage)}{listed}"
             yield _problem(crd, path, message)
         if crd.version:
             if problems := dns1035_label(crd.version):

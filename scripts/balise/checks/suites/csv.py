@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from balise.checks.examples import inner_document
 from balise.checks.registry import Options, Violation, check
 from balise.model.csv import GVK, ClusterServiceVersion, api_group_version
 from balise.model.documents import FieldPath, parse_json
@@ -77,16 +79,22 @@ class _Examples(NamedTuple):
     """The example custom resources of a ClusterServiceVersion, or why there are none."""
 
     path: FieldPath
-    kinds: frozenset[GVK] = frozenset()
+    kinds: Mapping[GVK, int] = {}
+    """Each kind, and the index of its first example."""
     problem: str = ""
+    data: Any = None
 
 
 def _examples(csv: ClusterServiceVersion) -> _Examples | None:
     key = next((key for key in ("alm-examples", "olm.examples") if key in csv.annotations), None)
     if key is None:
         return None
+    return _read_examples(key, csv.annotations[key])
+
+
+@lru_cache(maxsize=8)
+def _read_examples(key: str, text: str) -> _Examples:
     path = ("metadata", "annotations", key)
-    text = csv.annotations[key]
     if not text:
         return _Examples(path)
     try:
@@ -103,7 +111,7 @@ def _examples(csv: ClusterServiceVersion) -> _Examples | None:
 
 
 def _example_kinds(path: FieldPath, key: str, found: list[Any]) -> _Examples:
-    kinds = set()
+    kinds: dict[GVK, int] = {}
     for index, item in enumerate(found):
         kind = item.get("kind") if isinstance(item, dict) else None
         version = item.get("apiVersion") if isinstance(item, dict) else None
@@ -112,8 +120,8 @@ def _example_kinds(path: FieldPath, key: str, found: list[Any]) -> _Examples:
             return _Examples(
                 path, problem=f"item {index} of {key} is no Kubernetes object with a kind and an apiVersion"
             )
-        kinds.add(GVK(*group_version, kind))
-    return _Examples(path, frozenset(kinds))
+        kinds.setdefault(GVK(*group_version, kind), index)
+    return _Examples(path, kinds, data=found)
 
 
 @check(
@@ -308,10 +316,18 @@ def example_not_provided(bundle: Bundle, _: Options) -> Iterator[Violation]:
     examples = _examples(bundle.csv)
     if examples is None or examples.problem:
         return
-    for kind in sorted(examples.kinds - _provided(bundle.csv).keys()):
-        yield Violation(
-            f"the example {kind} is of no kind that the operator provides", bundle.csv.document, examples.path
-        )
+    provided = _provided(bundle.csv)
+    inner = (
+        inner_document(bundle.csv.document, examples.path, examples.data) if examples.kinds.keys() - provided else None
+    )
+    for kind in sorted(examples.kinds.keys() - provided.keys()):
+        others = sorted(each.version for each in provided if (each.group, each.kind) == (kind.group, kind.kind))
+        known = f": of {kind.kind} it provides {', '.join(others)}" if others else ""
+        message = f"the operator does not provide the kind of the example {kind}{known}"
+        if inner:
+            yield Violation(message, inner, (examples.kinds[kind], "kind"))
+        else:
+            yield Violation(message, bundle.csv.document, examples.path)
 
 
 @check(
@@ -349,7 +365,7 @@ def provided_without_example(bundle: Bundle, _: Options) -> Iterator[Violation]:
         return
     for kind, path in _provided(bundle.csv).items():
         if kind not in examples.kinds:
-            yield Violation(f"the provided kind {kind} has no example", bundle.csv.document, path)
+            yield Violation(f"the provided kind {kind} has no example", bundle.csv.document, (*path, "kind"))
 
 
 _INSTALL_MODES: Final = ("spec", "installModes")
@@ -613,7 +629,7 @@ def annotation_case(bundle: Bundle, _: Options) -> Iterator[Violation]:
     """
     for key, known in annotation_case_problems(iter(bundle.csv.annotations)):
         path = ("metadata", "annotations", key)
-        yield Violation(f"the annotation {key} must be written {known}", bundle.csv.document, path)
+        yield Violation(f"the annotation {key} must be written {known}", bundle.csv.document, path, key_itself=True)
 
 
 @check(

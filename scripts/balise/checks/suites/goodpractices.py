@@ -81,7 +81,9 @@ def resource_requests(bundle: Bundle, _: Options) -> Iterator[Violation]:
             if (container.get("resources") or {}).get("requests") is None:
                 path = (*_STRATEGY, "deployments", index, "spec", "template", "spec", "containers", position)
                 message = f"the container {container.get('name', '')!r} requests no resources"
-                yield Violation(message, bundle.csv.document, (*path, "resources", "requests"))
+                # Without resources, their place is the container's, of which the name is what a person knows.
+                place = (*path, "resources", "requests") if container.get("resources") else (*path, "name")
+                yield Violation(message, bundle.csv.document, place)
 
 
 @check(
@@ -113,6 +115,7 @@ def crd_descriptions(bundle: Bundle, _: Options) -> Iterator[Violation]:
 
 _CHANNEL_PREFIXES: Final = ("candidate", "fast", "stable")
 _CHANNELS: Final = "operators.operatorframework.io.bundle.channels.v1"
+_DEFAULT_CHANNEL: Final = "operators.operatorframework.io.bundle.channel.default.v1"
 
 
 @check(
@@ -140,7 +143,9 @@ def channel_names(bundle: Bundle, _: Options) -> Iterator[Violation]:
     odd = [name for name in names if name and not name.startswith(_CHANNEL_PREFIXES)]
     if odd:
         message = f"channels whose names begin with none of candidate, fast, stable: {', '.join(odd)}"
-        yield Violation(message, annotations.document or bundle.csv.document, ("annotations", _CHANNELS))
+        listed = {name.strip() for name in annotations.channels}
+        field = _CHANNELS if listed.intersection(odd) else _DEFAULT_CHANNEL
+        yield Violation(message, annotations.document or bundle.csv.document, ("annotations", field))
 
 
 @check(

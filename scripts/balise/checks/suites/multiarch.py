@@ -81,7 +81,8 @@ def labels(bundle: Bundle, _: Options) -> Iterator[Violation]:
                 yield Violation(f"the label {key} is {value!r} instead of 'supported'", bundle.csv.document, path)
             if key[len(prefix) :] not in known:
                 message = f"{key[len(prefix) :]!r} is no {what} that Go knows"
-                yield Violation(message, bundle.csv.document, path, hint=f"use one of {', '.join(sorted(known))}")
+                hint = f"use one of {', '.join(sorted(known))}"
+                yield Violation(message, bundle.csv.document, path, key_itself=True, hint=hint)
 
 
 _Requirement = tuple[Mapping[str, Any], "FieldPath"]

@@ -43,4 +43,4 @@ def annotation_case(bundle: Bundle, options: Options) -> Iterator[Violation]:
         if each.gvk.group == "operators.coreos.com" and each.kind == "OperatorGroup" and isinstance(annotations, dict):
             for key, known in annotation_case_problems(iter(annotations)):
                 path = ("metadata", "annotations", key)
-                yield Violation(f"the annotation {key} must be written {known}", each.document, path)
+                yield Violation(f"the annotation {key} must be written {known}", each.document, path, key_itself=True)

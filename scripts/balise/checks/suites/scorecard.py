@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from balise.checks.examples import inner_document
 from balise.checks.registry import Options, Violation, check
 from balise.model.csv import GVK
-from balise.model.documents import Document, parse_json, render_path
+from balise.model.documents import parse_json, render_path
 from balise.model.structural_schema import mismatches, unknown_fields
 
 if TYPE_CHECKING:
     from balise.model.bundle import Bundle
-    from balise.model.documents import FieldPath
+    from balise.model.documents import Document, FieldPath
     from balise.model.yaml_text import Json
 
 __all__: list[str] = []
@@ -54,7 +55,7 @@ def _examples(bundle: Bundle) -> Iterator[_Example]:
         found = parse_json(text) if text else None
     except ValueError:
         return
-    inner = _inner_document(bundle.csv.document, found)
+    inner = inner_document(bundle.csv.document, _EXAMPLES, found)
     for index, data in enumerate(found if isinstance(found, list) else ()):
         kind, api_version = (data.get(name) if isinstance(data, dict) else None for name in ("kind", "apiVersion"))
         if not isinstance(kind, str) or not isinstance(api_version, str):
@@ -62,16 +63,6 @@ def _examples(bundle: Bundle) -> Iterator[_Example]:
         group, _, version = api_version.rpartition("/")
         gvk = GVK(group, version, kind)
         yield _Example(gvk, data, inner, (index,)) if inner else _Example(gvk, data, bundle.csv.document, _EXAMPLES)
-
-
-def _inner_document(outer: Document, data: Json) -> Document | None:
-    """The lines of a block scalar as a document of its own, whose places are places in the file."""
-    found = outer.nodes(_EXAMPLES)
-    if found is None or found[0].style != "|":
-        return None
-    start, end = found[0].start_mark.line + 1, found[0].end_mark.line
-    lines = outer.text.split(b"\n")[start : end + 1]
-    return Document(outer.file, b"\n".join(lines), data, outer.line + start)
 
 
 def _schemas(bundle: Bundle) -> dict[GVK, Mapping[str, Any]]:
@@ -153,9 +144,11 @@ def example_unknown_field(bundle: Bundle, _: Options) -> Iterator[Violation]:
     hint="add a spec that shows the most important fields",
     reference=f"{_REFERENCE}: basic-check-spec",
     example="""
-        alm-examples: |- [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"}}] #
-        instead alm-examples: |- [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"},
-        "spec": {"replicas": 3}}]
+        alm-examples: |-
+          [{"apiVersion": "example.com/v1", "kind": "Example", "metadata": {"name": "example"}}]
+        # instead
+        alm-examples: |-
+          [{"apiVersion": "example.com/v1", "kind": "Example", "spec": {"replicas": 3}}]
         """,
 )
 def example_without_spec(bundle: Bundle, _: Options) -> Iterator[Violation]:

@@ -77,6 +77,12 @@ def _blobs(args: argparse.Namespace, folder: Path, bundles: Path) -> list[dict[s
     from balise.model.documents import file_bytes  # noqa: PLC0415
 
     template = folder / "template.yaml"
+    if not template.is_file():
+        raise InputError(
+            "there is no template, which says which versions are in which channels",
+            place=str(template),
+            way_out="write one: schema: olm.semver, and below stable: bundles: a list of image: REFERENCE:VERSION",
+        )
     renderer = local_renderer(sources.places(args.bundle), bundles=bundles, inline=args.inline)
     blobs = render_template(template, file_bytes(template), renderer)
     deprecations = folder / "deprecations.yaml"

@@ -42,7 +42,7 @@ def render_template(path: Path, data: bytes, renderer: BundleRenderer) -> list[B
         raise InputError("is not a template: a mapping with a schema is expected", place=str(path))
     names = [key for key in document.data if key.lower() == "schema"]
     schema = document.data[names[0]] if names else None
-    if schema not in _RENDERERS:
+    if not isinstance(schema, str) or schema not in _RENDERERS:
         raise InputError(
             f"the schema {schema!r} is not that of a template" if names else "the template has no schema",
             place=_place(document.locate((names[0],) if names else ())),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from balise.checks.catalog import reading_problem
 from balise.graph.rendering import Blob
 from balise.graph.templates.sources import BundleRenderer
+from balise.model.catalog import Catalog
 from balise.model.catalog_blobs import canonical, in_order, meta
 from balise.model.documents import Document, FieldPath
 from balise.model.errors import InputError
-from balise.model.go_types import MismatchError
 
-__all__ = ["SCHEMA", "render", "template_entries"]
+__all__ = ["SCHEMA", "render", "template_entries", "template_of"]
 
 SCHEMA: Final = "olm.template.basic"
 
@@ -34,25 +35,45 @@ def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
     return in_order(found)
 
 
+def template_of(catalog: Catalog) -> Blob:
+    """The template that describes a catalog; raises InputError for a bundle without an image to be named by."""
+    entries = []
+    for raw in catalog.blobs:
+        if meta(raw, "schema") != "olm.bundle":
+            entries.append(dict(raw))
+            continue
+        image = canonical(raw)["image"]
+        if not image:
+            raise InputError(
+                f"bundle {meta(raw, 'name')} has no image, and a basic template names bundles by image",
+                way_out="give it one, or convert to a substitutes template",
+            )
+        entries.append({"schema": "olm.bundle", "image": image})
+    return {"schema": SCHEMA, "entries": entries}
+
+
 def template_entries(document: Document) -> list[tuple[FieldPath, Blob]]:
     """The blobs below ``entries`` as opm reads them, and where each stands."""
     data: dict[str, Any] = document.data
-    key = next((key for key in data if key.lower() == "entries"), "entries")
-    entries = data.get(key)
-    if entries is None:
-        return []
-    if not isinstance(entries, list):
-        raise _wrong(document, (key,), "entries must be a list of catalog blobs")
-    return [((key, index), _blob(document, (key, index), entry)) for index, entry in enumerate(entries)]
+    # Of fields that differ in case only, the last one counts; but all must have the right form.
+    found: list[tuple[FieldPath, Blob]] = []
+    for key in (key for key in data if key.lower() == "entries"):
+        entries = data[key]
+        if entries is None:
+            continue
+        if not isinstance(entries, list):
+            raise _wrong(document, (key,), "entries must be a list of catalog blobs")
+        found = [((key, index), _blob(document, (key, index), entry)) for index, entry in enumerate(entries)]
+    return found
 
 
 def _blob(document: Document, path: FieldPath, entry: object) -> Blob:
-    if not isinstance(entry, dict) or not meta(entry, "schema"):
+    if not isinstance(entry, dict):
         raise _wrong(document, path, "a catalog blob is a mapping with a schema, such as olm.channel")
-    try:
-        return canonical(entry)
-    except MismatchError as error:
-        raise _wrong(document, (*path, *error.path), str(error)) from None
+    problem = reading_problem(entry)
+    if problem is not None:
+        raise _wrong(document, (*path, *problem[0]), problem[1])
+    return canonical(entry)
 
 
 def _wrong(document: Document, path: FieldPath, message: str, way_out: str = "") -> InputError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from balise.graph.rendering import RenderedBundle, render_bundle
 from balise.model.bundle import Bundle, BundleLoadError, load_bundle
 from balise.model.errors import InputError
+from balise.model.image_archive import is_image, unpack
 from balise.model.oci import is_layout, read_image
 from balise.model.semver import InvalidVersionError, Version
 
@@ -24,7 +25,7 @@ def local_renderer(
     """Take bundles from this machine.
 
     Args:
-        places: the directory of the bundle at each image reference, or an OCI layout that has it.
+        places: the directory of the bundle at each image reference, or an OCI layout or image archive that has it.
         bundles: for other images, an OCI layout that has them by name, or a folder that holds a bundle for each
             version: the image's tag is the version, with or without a leading v.
         objects: keep the bundles' objects instead of their metadata, as ``opm`` does without ``--migrate-level``.
@@ -51,6 +52,10 @@ def _bundle(image: str, places: Mapping[str, Path], bundles: Path | None) -> Bun
         )
     if is_layout(place):
         return _from_layout(place, image)
+    if is_image(place):
+        with tempfile.TemporaryDirectory(prefix="balise-bundle-") as folder:
+            unpack(place, Path(folder))
+            return load_bundle(folder)
     return load_bundle(place if image in places else _by_version(image, place))
 
 

@@ -27,7 +27,8 @@ class Strict:
             raise self.wrong(path, "is not a mapping", "")
         folded = {name.lower(): name for name in known}
         keys: dict[str, str] = {}
-        for key in value:
+        # Of keys that differ in case only, the last one in the order of Go's JSON counts.
+        for key in sorted(value):
             name = folded.get(key.lower())
             if name is None:
                 near = difflib.get_close_matches(key, sorted(known), 1)

@@ -8,13 +8,14 @@ from balise.checks.catalog import check_blobs
 from balise.graph.rendering import Blob, held_csv
 from balise.graph.templates.basic import template_entries
 from balise.graph.templates.sources import BundleRenderer
+from balise.model.catalog import Catalog
 from balise.model.catalog_blobs import in_order
 from balise.model.documents import Document, FieldPath
 from balise.model.errors import InputError
 from balise.model.go_types import MismatchError, decode
 from balise.model.semver import InvalidVersionError, Version, prerelease_identifier
 
-__all__ = ["SCHEMA", "render"]
+__all__ = ["SCHEMA", "render", "template_of"]
 
 SCHEMA: Final = "olm.template.substitutes"
 
@@ -56,6 +57,11 @@ def render(document: Document, renderer: BundleRenderer) -> list[Blob]:
         blobs.append(new)
         _must_be_valid(document, path, blobs, f"with {new['name']} for {base} the catalog is not valid")
     return in_order(blobs)
+
+
+def template_of(catalog: Catalog) -> Blob:
+    """The template that describes a catalog, still without substitutions."""
+    return {"schema": SCHEMA, "entries": [dict(raw) for raw in catalog.blobs], "substitutions": []}
 
 
 def _must_be_valid(document: Document, path: FieldPath, blobs: list[Blob], message: str) -> None:

@@ -90,3 +90,24 @@ def test_refuses_links_and_files_that_changed_meanwhile(folder: Path, tmp_path: 
     with pytest.raises(InputError, match="is a link"):
         write_fixes(fixes)
     assert target.read_text().endswith("# edited\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("apiVersion: batch/v1beta1  # soon\nkind: CronJob", "apiVersion: batch/v1  # soon\nkind: CronJob"),
+        ("apiVersion: rbac.authorization.k8s.io/v1beta1\nkind: Role",
+         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role"),
+        ("apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nspec: {selector: {matchLabels: {a: b}}}",
+         "apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: {selector: {matchLabels: {a: b}}}"),
+        ("apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nspec: {selector: {}}", None),
+        ("apiVersion: extensions/v1beta1\nkind: Ingress", None),
+        ("apiVersion: operators.coreos.com/v1\nkind: OperatorGroup\nmetadata:\n  annotations: {olm.providedapis: x}",
+         "apiVersion: operators.coreos.com/v1\nkind: OperatorGroup\nmetadata:\n  annotations: {olm.providedAPIs: x}"),
+    ],
+)  # fmt: skip
+def test_other_objects(folder: Path, old: str, new: str | None) -> None:
+    path = folder / "manifests" / "object.yaml"
+    path.write_text(f"{old}\n")
+    fixes = {fix.file: fix.after.decode() for fix in _fixes(folder)[1]}
+    assert fixes.get(str(path)) == (f"{new}\n" if new else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,45 @@ def test_merge_and_migrate_print_catalogs(tmp_path: Path, capsys: pytest.Capture
     assert check_catalog(tmp_path).valid
     assert balise("migrate", tmp_path) == 0
     assert capsys.readouterr().out == merged
+
+
+def test_render_prints_what_the_catalog_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    level = ("--migrate-level", "bundle-object-to-csv-metadata")
+    image = "registry.timonier.dev/{package}-bundle:v{version}"
+    assert balise("render", BUNDLE, "--image", image, *level) == 0
+    blob = json.loads(capsys.readouterr().out)
+    catalog = yaml.safe_load_all((REPOSITORY / "catalog/timonier/catalog.yaml").read_text())
+    assert blob == next(each for each in catalog if each["schema"] == "olm.bundle")
+    assert balise("render", BUNDLE, "--image", "{tag}") == 1
+    assert "--image: is '{tag}'" in capsys.readouterr().err
+    assert balise("render", REPOSITORY / "docs") == 1
+
+
+def test_deprecations_are_published_by_the_next_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("pyproject.toml", "operator", "scripts", "bundle"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    config = ("--config", tmp_path / "pyproject.toml")
+    assert balise("build", *config) == 1
+    assert "catalog/template.yaml: there is no template" in capsys.readouterr().err
+    shutil.copytree(REPOSITORY / "catalog", tmp_path / "catalog")
+    assert balise("deprecate", "Use stable-v1.", "--channel", "candidate-v0", *config) == 0
+    assert balise("build", "--check", *config) == 1
+    assert balise("build", *config) == 0
+    assert balise("diff", REPOSITORY / "catalog", tmp_path / "catalog") == 0
+    assert "  ~ channel candidate-v0 is now deprecated: Use stable-v1." in capsys.readouterr().out
+    assert balise("deprecate", "", "--channel", "candidate-v0", *config) == 0
+    assert not (tmp_path / "catalog/deprecations.yaml").exists()
+
+
+@pytest.mark.parametrize("kind", ["basic", "substitutes"])
+def test_a_converted_catalog_renders_to_itself(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = REPOSITORY / "catalog/timonier"
+    assert balise("merge", folder) == 0
+    catalog = capsys.readouterr().out
+    assert balise("convert-template", kind, folder) == 0
+    template = tmp_path / "template.yaml"
+    template.write_text(capsys.readouterr().out)
+    assert ("olm.csv.metadata" in template.read_text()) == (kind == "substitutes")
+    level = ("--migrate-level", "bundle-object-to-csv-metadata")
+    assert balise("render-template", template, "--bundles", BUNDLE.parent, "-o", "yaml", *level) == 0
+    assert capsys.readouterr().out == catalog

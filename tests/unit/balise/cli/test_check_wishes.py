@@ -167,3 +167,19 @@ def test_what_is_no_image_is_refused(check: Check, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         tar.add("notes.txt")
     assert "no OCI layout and no archive of one image" in check(path="x.tar")[1]
+
+
+def test_files_are_called_alike_wherever_one_stands(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csv, annotations = (tmp_path / "bundle" / name for name in ("manifests/csv.yaml", "metadata/annotations.yaml"))
+    csv.write_text(CSV.replace("v1.28\n", "v1.28  # balise: ignore[BAL1114]\n"))
+    annotations.write_text(ANNOTATIONS.replace("v1: stable", "v1: alpha"))
+    monkeypatch.chdir(tmp_path / "bundle")
+    for _ in range(2):  # the second time from the cache
+        _, output = check(path=".")
+        assert "BAL1114" not in output
+        assert "./manifests/csv.yaml:6:19: error BAL1501" in output
+        assert "./metadata/annotations.yaml:6:54: warning BAL1904" in output
+    monkeypatch.chdir(tmp_path)
+    assert "bundle/manifests/csv.yaml:6:19: error BAL1501" in check()[1]

@@ -73,3 +73,9 @@ def test_each_mistake_is_told_with_its_place(project: Path, pattern: str, replac
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         configuration.read(tmp_path / "pyproject.toml")
+
+
+def test_the_table_of_balise_check_is_its_own_affair(project: Path) -> None:
+    before = configuration.read(project)
+    project.write_text(project.read_text() + '\n[tool.balise.check]\nignore = ["BAL1103"]\n')
+    assert configuration.read(project) == before

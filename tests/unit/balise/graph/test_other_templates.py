@@ -127,12 +127,13 @@ def test_substitution_refused(substitutions: str, message: str) -> None:
     [
         ("schema: olm.template.composite", "template.yaml:1:9: .*'olm.template.composite' is not that of a template"),
         ("a: b", "the template has no schema"),
+        ("schema: [olm.semver]", "is not that of a template"),
         ("- a", "a mapping with a schema is expected"),
         ("", "a mapping with a schema is expected"),
         ("a: [", "template.yaml:2:1: while parsing a flow node"),
         ("schema: olm.template.basic\nentries: {}", "template.yaml:2:10: entries must be a list"),
-        ("schema: olm.template.basic\nentries: [{name: x}]", "a catalog blob is a mapping with a schema"),
-        ("schema: olm.template.basic\nentries: [{schema: olm.channel, name: 5}]", "yaml:2:39: a number"),
+        ("schema: olm.template.basic\nentries: [{name: x}]", "the document has no schema"),
+        ("schema: olm.template.basic\nentries: [{schema: olm.channel, name: 5}]", "yaml:2:39: name must be text"),
     ],
 )  # fmt: skip
 def test_no_template(template: str, message: str) -> None:

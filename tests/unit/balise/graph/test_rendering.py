@@ -180,3 +180,21 @@ def test_like_opm_on_the_corpus() -> None:
             assert render(source, bundle.image, inline=inline).blob == bundle.blob
             compared += 1
     assert compared >= 10
+
+
+@pytest.mark.parametrize(
+    ("owned", "message"),
+    [
+        ({"name": "apps", "version": "v1", "kind": "App"}, "names a CRD 'apps'"),
+        ({"name": "apps.acme.example", "version": "v9", "kind": "App"}, "owns apps.acme.example v9, kind App"),
+        ({"name": "apps.acme.example", "version": "v1", "kind": "Appp"}, "the bundle has no such CRD"),
+        ({"name": "app.acme.example", "version": "v1", "kind": "App"}, "the bundle has no such CRD"),
+    ],
+)
+def test_owned_crds_must_be_there(bundle: Path, owned: dict[str, str], message: str) -> None:
+    write(
+        bundle,
+        {"manifests/csv.yaml": {**CSV, "spec": {**CSV["spec"], "customresourcedefinitions": {"owned": [owned]}}}},
+    )
+    with pytest.raises(InputError, match=message):
+        render(bundle)

@@ -34,6 +34,8 @@ def read(data: str) -> list[object]:
         pytest.param("{a: 1}\n---\n{b: 2}\n", [{"a": 1}, {"b": 2}], id="yaml that begins with a brace"),
         pytest.param('{"a": 1}{"b": 2}\n---\nc: 3\n', [{"a": 1}, {"b": 2}, "2:1 not JSON: Expecting value"],
                      id="after two json values there is no yaml"),
+        pytest.param('{"a": 1}{"a": 2}{"a": 1e999}',
+                     [{"a": 1}, {"a": 2}, "1:17 not JSON: the number 1e999 is too large"], id="number too large"),
         pytest.param('{"a": NaN}', [{"a": "NaN"}], id="NaN is no json, and text in yaml"),
         pytest.param("a: 1\n--- b\nc: 2\n",
                      ["2:4 a line that starts with --- may only go on with a comment, not 'b'"], id="separator line"),

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from balise.model.catalog import Catalog
+from balise.model.catalog import Catalog, catalog_from_blobs
 from balise.model.errors import InputError
 from balise.publish.graph_page import graph_page
+
+from .conftest import bundle, channel, entry
 
 
 class Elements(HTMLParser):
@@ -140,3 +142,22 @@ def test_colours_follow_the_reader(shown: Any) -> None:
     assert shown.evaluate(background) == "rgb(255, 255, 255)"
     shown.colours("dark")
     assert shown.evaluate(background) == "rgb(16, 22, 29)"
+
+
+def test_long_way_is_told_by_its_ends() -> None:
+    versions = [f"1.{minor}.0" for minor in range(30)]
+    entries = [entry(version, versions[at - 1] if at else "") for at, version in enumerate(versions)]
+    package = {"schema": "olm.package", "name": "demo", "defaultChannel": "stable"}
+    found = graph_page(catalog_from_blobs([package, channel("stable", *entries), *map(bundle, versions)]))
+    (row,) = re.findall(r'<tr id="row:demo/stable/demo.v1.0.0">.*?</tr>', found)
+    assert "Reaches the head in 29 steps" in row
+    assert "14 more" in row
+    assert row.count("<li>") == 17
+
+
+def test_page_of_several_packages_has_a_part_for_each(demo: Catalog) -> None:
+    other = [{**blob, "package": "other"} for blob in demo.blobs if blob["schema"] in ("olm.channel", "olm.bundle")]
+    package = {"schema": "olm.package", "name": "other", "defaultChannel": "stable"}
+    text = graph_page(catalog_from_blobs([*demo.blobs, package, *other]))
+    assert re.findall("<h2>(.*?)</h2>", text) == ["demo", "other"]
+    assert 'id="other/stable/demo.v1.0.0"' in text
