@@ -25,6 +25,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from timonier.api.application import ApplicationSpec
+from timonier.api.cross_rules import broken_rule
 from timonier.api.resources import GROUP
 
 __all__ = ["STASH", "ConversionError", "convert", "to_v1", "to_v1alpha1"]
@@ -114,12 +115,14 @@ def _restored(shown: Spec, text: str) -> Spec:
     """
     try:
         spec = _assembled(shown, *_unpack(text))
-        ApplicationSpec.model_validate(spec)
+        broken = broken_rule(ApplicationSpec.model_validate(spec))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, zlib.error) as error:
         raise ConversionError(
             f"the annotation {STASH} does not lead to a spec of v1 ({_first_line(error)}): read the object "
             "again, or take the annotation away to keep only what v1alpha1 shows"
         ) from error
+    if broken:
+        raise ConversionError(f"with what v1alpha1 does not show, {broken}: write this Application in v1")
     return spec
 
 

@@ -12,7 +12,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from harness.application_specs import specs
@@ -42,6 +42,15 @@ def manifest(version: str, spec: Any, status: Any = None, annotations: Any = Non
 
 def shown(spec: Any, annotations: Any = None) -> Any:
     return to_v1alpha1(manifest("v1", spec, annotations=annotations))
+
+
+def accepted(simple: Any) -> Any:
+    """As v1; None where that would break a rule between what v1alpha1 shows and what it does not."""
+    try:
+        return to_v1(simple)
+    except ConversionError as error:
+        assert "with what v1alpha1 does not show" in str(error)  # noqa: PT017 - the other outcome is as good
+        return None
 
 
 def said(simple: Any) -> Any:
@@ -77,7 +86,9 @@ def test_v1alpha1_comes_back_as_it_was_and_needs_no_stash(spec: Any, status: Any
 def test_an_edit_in_v1alpha1_says_in_v1_what_it_said(data: Any, spec: Any) -> None:
     simple = shown(spec)
     edited = simple | {"spec": data.draw(edits(simple["spec"]))}
-    again = to_v1alpha1(to_v1(edited))
+    stored = accepted(edited)
+    assume(stored is not None)
+    again = to_v1alpha1(stored)
     assert said(again["spec"]) == said(edited["spec"])
     assert to_v1alpha1(to_v1(again)) == again
 
@@ -101,9 +112,8 @@ def test_an_edit_leaves_alone_what_v1alpha1_does_not_show(data: Any, spec: Any) 
 @given(specs(), simple_specs())
 def test_a_stored_object_carries_no_stash(spec: Any, simple: Any) -> None:
     assert STASH not in json.dumps(to_v1(shown(spec)))
-    assert STASH not in json.dumps(
-        to_v1(manifest("v1alpha1", simple, annotations=shown(spec)["metadata"].get("annotations")))
-    )
+    stashed = manifest("v1alpha1", simple, annotations=shown(spec)["metadata"].get("annotations"))
+    assert STASH not in json.dumps(accepted(stashed))
 
 
 def test_each_field_by_example() -> None:
@@ -150,6 +160,7 @@ V1 = {
             {"name": "A", "value": "first"},
         ],
         "serviceAccountName": "web",
+        "resources": {"requests": {"memory": "1Gi"}},
     },
     "network": {"ingress": {"host": "web.example.org"}},
     "scaling": {"autoscaling": {"maxReplicas": 3, "metrics": [{"type": "memory", "target": 70}]}, "replicas": 1},
@@ -162,6 +173,7 @@ def test_what_v1alpha1_shows_of_a_rich_object() -> None:
         "ports": [8080, 9090],
         "env": {"Z": "last", "A": "first"},
         "replicas": 1,
+        "memory": "1Gi",
     }
 
 
