@@ -6,7 +6,8 @@ import json
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from timonier.webhooks import server
 from timonier.webhooks.certificates import Lives, Pair, Trust, renewed
 from timonier.webhooks.definitions import ROUTES
-from timonier.webhooks.serving import Webhooks
+from timonier.webhooks.serving import Webhooks, from_files
 
 OBJECT = {
     "apiVersion": "timonier.dev/v1alpha1",
@@ -223,6 +224,49 @@ def test_a_new_certificate_is_served_without_a_break() -> None:
         running.cancel()
         await asyncio.wait([running])
         assert len(serials) == 5
+
+    asyncio.run(whole())
+
+
+def mounted(folder: Path, pair: Pair) -> Path:
+    """A folder of files as a kubelet mounts a Secret: all change at once, by a symbolic link."""
+    versions = sorted(folder.glob("..v*"))
+    version = folder / f"..v{len(versions)}"
+    version.mkdir()
+    (version / "tls.crt").write_text(pair.certificate)
+    (version / "tls.key").write_text(pair.key)
+    (folder / "..new").symlink_to(version.name)
+    (folder / "..new").replace(folder / "..data")
+    for name in ("tls.crt", "tls.key"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(f"..data/{name}")
+    return folder
+
+
+def test_files_that_olm_mounts_and_renews_are_taken_up(tmp_path: Path) -> None:
+    authority = trust()
+    new = renewed(authority, ["new", "127.0.0.1"], datetime.now(UTC), Lives(), published=True).leaf
+    ended = renewed(None, ["127.0.0.1"], datetime.now(UTC) - timedelta(days=30), Lives(), published=True).leaf
+
+    async def whole() -> None:
+        port = free_port()
+        webhooks = Webhooks(ROUTES, f"127.0.0.1:{port}", from_files(tmp_path), poll=0.02)
+        running = asyncio.create_task(webhooks.run())
+        await asyncio.sleep(0.05)
+        assert webhooks.problem() == "no certificate yet"
+        mounted(tmp_path, authority.leaf)
+        await asyncio.wait_for(serving(webhooks), 5)
+        context = ssl.create_default_context(cadata=authority.bundle)
+        names = []
+        for pair in (new, ended):
+            mounted(tmp_path, pair)
+            await asyncio.sleep(0.2)
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            names.append(writer.get_extra_info("peercert")["subjectAltName"])
+            writer.close()
+        running.cancel()
+        await asyncio.wait([running])
+        assert names == [(("DNS", "new"), ("IP Address", "127.0.0.1"))] * 2, "one that has ended is not taken up"
 
     asyncio.run(whole())
 
