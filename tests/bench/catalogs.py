@@ -95,6 +95,7 @@ def main() -> int:
         measure(
             "balise catalog diff, YAML with JSON", [BALISE, "catalog", "diff", f"{temporary}/yaml", f"{temporary}/json"]
         )
+        measure("balise prove, all packages", [BALISE, "prove", "--catalog", f"{temporary}/yaml"])
         measure("balise catalog graph, Mermaid", [BALISE, "catalog", "graph", f"{temporary}/yaml"])
         template = Path(temporary, "template.yaml")
         template.write_text(f"schema: olm.semver\nstable: {{bundles: [{{image: {IMAGE}}}]}}\n")
