@@ -210,11 +210,20 @@ def applied(kube: Kube, manifest: Manifest) -> bool:
 
 
 def store_as(kube: Kube, version: str) -> None:
-    definition = kube.get(CRDS, None, DEFINITION)
-    assert definition is not None
-    for each in definition["spec"]["versions"]:
-        each["storage"] = each["name"] == version
-    kube.request("PUT", CRDS.url(None, DEFINITION), definition)
+    def tried() -> bool:
+        definition = kube.get(CRDS, None, DEFINITION)
+        assert definition is not None
+        for each in definition["spec"]["versions"]:
+            each["storage"] = each["name"] == version
+        try:
+            kube.request("PUT", CRDS.url(None, DEFINITION), definition)
+        except RefusedError as error:
+            if error.status != 409:  # the API server's own controllers write to it, too
+                raise
+            return False
+        return True
+
+    kube.wait("the definition is changed", tried)
 
 
 def stored_versions(kube: Kube) -> list[str]:
