@@ -8,12 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster.cluster import Cluster, Given, given, running
-from devcluster.components import programs_of
-from devcluster.errors import UnavailableError
-from devcluster.programs import find_programs
-from devcluster.progress import Progress
 from devcluster.spec import ClusterSpec
 from harness.kube import NAMESPACES, Kube
+from harness.programs import build_before_tests
 
 SPEC = ClusterSpec(name="tests", nodes="kwok", count=3)
 
@@ -25,15 +22,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = any("cluster" in item.keywords for item in session.items)
     if not wanted or session.config.option.collectonly or given(os.environ, session.path) is not None:
         return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        progress = Progress()
-        try:
-            find_programs(programs_of(SPEC), os.environ, progress)
-        except UnavailableError as error:
-            session.config.stash[_unavailable] = str(error)
-        finally:
-            progress.end()
+    session.config.stash[_unavailable] = build_before_tests(session, SPEC)
 
 
 @pytest.fixture(scope="session")

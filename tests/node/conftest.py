@@ -8,13 +8,11 @@ import pytest
 
 from devcluster import node
 from devcluster.cluster import Cluster, running
-from devcluster.components import programs_of
 from devcluster.errors import UnavailableError
-from devcluster.programs import find_programs
-from devcluster.progress import Progress
 from devcluster.spec import ClusterSpec
 from harness.fixtures import audit, installation, kube, kubectl, operator, operator_factory
 from harness.images import busybox_archive, static_busybox
+from harness.programs import build_before_tests
 
 __all__ = ["audit", "installation", "kube", "kubectl", "operator", "operator_factory"]
 
@@ -39,15 +37,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = any(item.get_closest_marker("node") for item in session.items)
     if not wanted or session.config.option.collectonly or impossible() is not None:
         return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        progress = Progress()
-        try:
-            find_programs(programs_of(SPEC), os.environ, progress)
-        except UnavailableError as error:
-            session.config.stash[_not_built] = str(error)
-        finally:
-            progress.end()
+    session.config.stash[_not_built] = build_before_tests(session, SPEC)
 
 
 @pytest.fixture(scope="session")

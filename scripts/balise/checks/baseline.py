@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from balise.checks.runner import Report
+from balise.model.atomic_file import write_atomically
 from balise.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,11 +105,7 @@ def write_baseline(path: Path, findings: Iterable[Finding]) -> int:
     entries = [known._asdict() | ({"count": count} if count > 1 else {}) for known, count in sorted(counted.items())]
     text = json.dumps({"version": _VERSION, "findings": entries}, indent=2) + "\n"
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", place=str(path)) from None
     return counted.total()

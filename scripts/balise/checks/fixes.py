@@ -7,11 +7,13 @@ temporary file that then takes the old one's place, so that no reader ever sees 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from balise.model.atomic_file import write_atomically
 from balise.model.errors import InputError
 from balise.model.yaml_editing import Change, NotEditableError, edited
 
@@ -80,26 +82,9 @@ def write_fixes(fixes: Iterable[FileFix]) -> None:
         try:
             if path.read_bytes() != fix.before:
                 raise InputError("has changed since it was checked", place=fix.file, way_out="run the command again")
-            _replace(path, fix.after)
+            write_atomically(path, fix.after, mode=stat.S_IMODE(path.stat().st_mode))
         except OSError as error:
             raise InputError(f"cannot be written: {error.strerror or error}", place=fix.file) from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    import shutil  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
-
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        shutil.copymode(path, temporary)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _annotation_case(bundle: Bundle) -> _Changes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from balise.model.atomic_file import write_atomically
 from balise.model.errors import InputError
 
 __all__ = ["Difference", "compare", "write"]
@@ -58,7 +57,7 @@ def write(folder: Path, files: Mapping[str, str], *, alone: bool = True) -> Diff
     """Write what is missing or stale, each file in one step; return what was different before. Deletes nothing."""
     difference = compare(folder, files, alone=alone)
     for path in (*difference.missing, *difference.stale):
-        _write_atomically(folder / path, files[path])
+        _write(folder / path, files[path])
     return difference
 
 
@@ -69,16 +68,9 @@ def _content(path: Path) -> str:
         raise InputError(f"cannot be read: {error.strerror}", place=str(path)) from error
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = ""
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise InputError(f"cannot be written: {error.strerror}", place=str(path)) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from balise.graph.channel_order import ChannelOrderError, newest_first
 from balise.model.catalog import Channel, ChannelEntry
 from balise.model.semver import InvalidRangeError, Version, VersionRange
 
@@ -42,20 +43,10 @@ def candidates(channel: Channel) -> list[ChannelEntry]:
 
     That is the chain of ``replaces`` from the head, without what is skipped.
     """
-    entries = {entry.name: entry for entry in channel.entries}
-    skipped = {skip for entry in channel.entries for skip in entry.skips if skip in entries}
-    covered = skipped | {entry.replaces for entry in channel.entries}
-    heads = [entry for entry in channel.entries if entry.name not in covered]
-    if len(heads) != 1:
+    try:
+        return newest_first(channel.entries, channel.package, channel.name)
+    except ChannelOrderError:
         return []
-    chain: dict[str, ChannelEntry] = {}
-    current: ChannelEntry | None = heads[0]
-    while current is not None:
-        if current.name in chain:
-            return []
-        chain[current.name] = current
-        current = entries.get(current.replaces)
-    return [entry for entry in chain.values() if entry.name not in skipped]
 
 
 def journey(channel: Channel, start: str, versions: dict[str, Version]) -> Journey:

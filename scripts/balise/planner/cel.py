@@ -11,7 +11,7 @@ refused by name: ``timestamp``, ``duration``, ``type``, messages. Patterns of ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -307,45 +307,33 @@ def _bound(source: Any, values: dict[str, Any], variable: str) -> list[dict[str,
     return [{**outer, variable: item} for item in source]
 
 
+def _decided(decisive: bool, attempts: Iterable[tuple[_Run, dict[str, Any]]]) -> bool:
+    """*decisive* when any attempt gives it, its opposite when all do: an error matters only where nothing decides."""
+    failed = False
+    for run, values in attempts:
+        try:
+            found = run(values)
+        except EvaluationError:
+            failed = True
+            continue
+        if not isinstance(found, bool):
+            failed = True
+        elif found is decisive:
+            return decisive
+    if failed:
+        raise EvaluationError
+    return not decisive
+
+
 def _logical(name: str, first: _Run, second: _Run) -> _Run:
-    """``&&`` and ``||``: an error on one side does not matter when the other side decides."""
+    """``&&`` and ``||``."""
     decisive = name == "||"
-
-    def run(values: dict[str, Any]) -> bool:
-        failed = False
-        for side in (first, second):
-            try:
-                found = side(values)
-            except EvaluationError:
-                failed = True
-                continue
-            if found is decisive:
-                return bool(found)
-            failed = failed or not isinstance(found, bool)
-        if failed:
-            raise EvaluationError
-        return not decisive
-
-    return run
+    return lambda values: _decided(decisive, ((first, values), (second, values)))
 
 
 def _quantified(decisive: bool) -> Callable[[list[dict[str, Any]], list[_Run]], bool]:
-    def fold(scopes: list[dict[str, Any]], bodies: list[_Run]) -> bool:
-        failed = False
-        for scope in scopes:
-            try:
-                found = bodies[0](scope)
-            except EvaluationError:
-                failed = True
-                continue
-            if found is decisive:
-                return bool(found)
-            failed = failed or not isinstance(found, bool)
-        if failed:
-            raise EvaluationError
-        return not decisive
-
-    return fold
+    """``exists`` and ``all``."""
+    return lambda scopes, bodies: _decided(decisive, ((bodies[0], scope) for scope in scopes))
 
 
 def _mapped(scopes: list[dict[str, Any]], bodies: list[_Run]) -> list[Any]:

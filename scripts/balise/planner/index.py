@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from balise.planner.channel_order import ChannelOrderError, newest_first
+from balise.graph.channel_order import ChannelOrderError, newest_first
 from balise.planner.requirements import AllOf, AnyOf, OfPackage, Provides, Requirement, WithLabel
 from balise.planner.universe import GVK, CatalogSource, Entry, SourceKey, entries_of
 
@@ -60,7 +60,7 @@ class SourceIndex:
             for entry in self.of_package(package):
                 if entry.channel == channel:
                     loaded[not entry.in_default_channel, entry.package, entry.channel][entry] = None
-        ordered = (entry for group in sorted(loaded) for entry in newest_first(list(loaded[group])))
+        ordered = (entry for group in sorted(loaded) for entry in newest_first(list(loaded[group]), *group[1:]))
         return [entry for entry in ordered if requirement.met_by(entry)]
 
     def _matching(self, requirement: Requirement) -> list[Entry]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from balise.graph.channel_order import newest_first
 from balise.model.errors import BaliseError
-from balise.planner.channel_order import newest_first
 from balise.planner.index import CatalogIndex, existing_candidates
 from balise.planner.requirements import Requirement, requirements_of
 from balise.planner.solver import (
@@ -264,7 +264,7 @@ def _candidates(entries: Sequence[Entry], current: Entry | None) -> dict[Entry, 
 def _in_channel_order(entries: Sequence[Entry]) -> list[Entry]:
     by_channel = sorted(entries, key=lambda entry: (not entry.in_default_channel, entry.channel))
     groups = [list(group) for _, group in groupby(by_channel, key=lambda entry: entry.channel)]
-    return [entry for group in groups for entry in newest_first(group)]
+    return [entry for group in groups for entry in newest_first(group, group[0].package, group[0].channel)]
 
 
 class _Candidates(NamedTuple):

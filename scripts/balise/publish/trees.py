@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from balise.model.atomic_file import write_atomically
 from balise.model.documents import file_bytes
 from balise.model.errors import InputError
 
@@ -26,15 +26,7 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file; raises InputError where that is not possible."""
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, content)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

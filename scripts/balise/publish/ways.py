@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from balise.graph.channel_order import ChannelOrderError, newest_first
 from balise.model.catalog import Catalog
 from balise.model.semver import Version
-from balise.planner.channel_order import ChannelOrderError, newest_first
 from balise.planner.universe import CatalogSource, Entry, SourceKey, entries_of
 
 __all__ = ["ChannelWays", "Way", "channel_ways"]
@@ -59,7 +59,7 @@ def channel_ways(catalog: Catalog, package: str, channel: str, starts: Mapping[s
     deprecated = {each.name for each in catalog.deprecations if each.package == package and each.schema == "olm.bundle"}
     v1 = _ways(versions, starts, lambda *at: _v1_step(own, deprecated, *at))
     try:
-        chain = newest_first(own)
+        chain = newest_first(own, package, channel)
     except ChannelOrderError as error:
         return ChannelWays("", {start: Way() for start in starts}, v1, error.message)
     v0 = _ways(versions, starts, lambda *at: _v0_step(chain, *at))

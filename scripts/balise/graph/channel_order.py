@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Protocol, TypeVar
 
 from balise.model.errors import BaliseError
-from balise.planner.universe import Entry
 
-__all__ = ["ChannelOrderError", "newest_first"]
+__all__ = ["ChannelOrderError", "Edges", "newest_first"]
+
+
+class Edges(Protocol):
+    """A bundle's place in a channel."""
+
+    @property
+    def name(self) -> str:
+        """The bundle's."""
+
+    @property
+    def replaces(self) -> str:
+        """Name of the bundle before it; empty for none."""
+
+    @property
+    def skips(self) -> Collection[str]:
+        """Names of bundles that it stands for as well."""
+
+
+_Entry = TypeVar("_Entry", bound=Edges)
 
 
 class ChannelOrderError(BaliseError):
     """A channel whose entries have no order: OLM then resolves nothing at all in the namespace."""
 
 
-def newest_first(entries: Sequence[Entry]) -> list[Entry]:
-    """The channel's chain from its head downwards.
+def newest_first(entries: Sequence[_Entry], package: str, channel: str) -> list[_Entry]:
+    """A channel's chain from its head downwards; *package* and *channel* are for what is said of it.
 
     Entries that another one skips are left out, although the chain is followed through them; so is whatever the chain
     does not reach. Neither can be installed, except by startingCSV.
@@ -26,7 +45,7 @@ def newest_first(entries: Sequence[Entry]) -> list[Entry]:
     if not entries:
         return []
     by_name = {entry.name: entry for entry in entries}
-    below: dict[str, Entry] = {}
+    below: dict[str, _Entry] = {}
     covered: set[str] = set()
     skipped: set[str] = set()
     for entry in entries:
@@ -35,7 +54,7 @@ def newest_first(entries: Sequence[Entry]) -> list[Entry]:
             below[entry.name] = by_name[entry.replaces]
         skipped.update(skip for skip in entry.skips if skip in by_name)
     covered |= skipped
-    where = f"channel {entries[0].channel} of package {entries[0].package}"
+    where = f"channel {channel} of package {package}"
     heads = [entry for entry in entries if entry.name not in covered]
     if not heads:
         raise ChannelOrderError(
@@ -51,7 +70,7 @@ def newest_first(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in chains[0] if entry.name not in skipped]
 
 
-def _chain(head: Entry, below: dict[str, Entry], where: str) -> list[Entry]:
+def _chain(head: _Entry, below: dict[str, _Entry], where: str) -> list[_Entry]:
     chain, seen = [head], {head.name}
     while (following := below.get(chain[-1].name)) is not None:
         if following.name in seen:
@@ -65,7 +84,7 @@ def _chain(head: Entry, below: dict[str, Entry], where: str) -> list[Entry]:
     return chain
 
 
-def _names(entries: Sequence[Entry]) -> str:
+def _names(entries: Sequence[Edges]) -> str:
     names = sorted(entry.name for entry in entries)
     shown = ", ".join(names[:6])
     return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"
