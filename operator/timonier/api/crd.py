@@ -12,9 +12,25 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from timonier.api.application import ApplicationSpec, ApplicationStatus
-from timonier.api.resources import APPLICATIONS, Resource
+from timonier.api.backup import BackupSpec, BackupStatus
+from timonier.api.backup_store import BackupStoreSpec, BackupStoreStatus
+from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, RESTORES, UPGRADES, Resource
+from timonier.api.restore import RestoreSpec, RestoreStatus
+from timonier.api.upgrade import UpgradeSpec, UpgradeStatus
 
-__all__ = ["APPLICATION", "Column", "Kind", "crd", "crds", "structural"]
+__all__ = [
+    "APPLICATION",
+    "BACKUP",
+    "BACKUP_STORE",
+    "KINDS",
+    "RESTORE",
+    "UPGRADE",
+    "Column",
+    "Kind",
+    "crd",
+    "crds",
+    "structural",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,17 @@ def _reason(condition: str) -> str:
     return f'.status.conditions[?(@.type=="{condition}")].reason'
 
 
+_SUCCEEDED: Final = '.status.conditions[?(@.type=="Succeeded")].message'
+
+
+def _run_name(longest: int) -> Mapping[str, str]:
+    return {
+        "rule": f"self.metadata.name.size() <= {longest}",
+        "message": f"metadata.name must be at most {longest} characters: Jobs and labels are named after it",
+        "fieldPath": ".metadata.name",
+    }
+
+
 APPLICATION: Final = Kind(
     resource=APPLICATIONS,
     description="A containerised application: what runs, how it is configured, reached and scaled, and what becomes of "
@@ -88,10 +115,91 @@ APPLICATION: Final = Kind(
     ),
 )
 
+BACKUP_STORE: Final = Kind(
+    resource=BACKUP_STORES,
+    description="A place that keeps backups: a bucket, a REST server or a volume; always encrypted.",
+    spec=BackupStoreSpec,
+    status=BackupStoreStatus,
+    short_names=("bks",),
+    columns=(
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether it can be used."),
+        Column("Status", _reason("Ready"), "How it is, in a word."),
+        Column("Type", ".status.type", "What kind of store it is."),
+        Column("Backups", ".status.backups", "Backups in it.", type="integer"),
+        Column("Size", ".status.size", "Bytes stored."),
+        Column("Last-Check", ".status.lastCheckTime", "Time since it was last looked at.", type="date"),
+        Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', "Why it is so.", priority=1),
+    ),
+    rules=(_run_name(40),),
+)
+
+BACKUP: Final = Kind(
+    resource=BACKUPS,
+    description="One backup of an application's data, from its making to its removal.",
+    spec=BackupSpec,
+    status=BackupStatus,
+    short_names=("bk",),
+    columns=(
+        Column("App", ".spec.targetRef.name", "Application whose data it is."),
+        Column("Status", ".status.phase", "How far it is."),
+        Column("Reason", ".spec.reason", "What it was made for."),
+        Column("Size", ".status.size", "Bytes of data in it."),
+        Column("Duration", ".status.duration", "Time that it took."),
+        Column("Verified", ".status.verified.result", "What the last restore on trial found."),
+        Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+        Column("Step", ".status.step", "Step that it is in, or ended in.", priority=1),
+        Column("Store", ".status.store.name", "Where it is.", priority=1),
+        Column("Message", _SUCCEEDED, "Why it is so.", priority=1),
+    ),
+    rules=(_run_name(63),),
+)
+
+RESTORE: Final = Kind(
+    resource=RESTORES,
+    description="One return of an application's data, from a backup into a place.",
+    spec=RestoreSpec,
+    status=RestoreStatus,
+    short_names=("rst",),
+    columns=(
+        Column("App", ".status.application", "Application that is restored."),
+        Column("From", ".status.backup", "Backup that was chosen."),
+        Column("Status", ".status.phase", "How far it is."),
+        Column("Step", ".status.step", "Step that it is in, or ended in."),
+        Column("Duration", ".status.duration", "Time that it took."),
+        Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+        Column("Message", _SUCCEEDED, "Why it is so.", priority=1),
+    ),
+    rules=(_run_name(63),),
+)
+
+UPGRADE: Final = Kind(
+    resource=UPGRADES,
+    description="One change of an application from a revision to another. The operator makes these objects; the "
+    "annotation timonier.dev/approve lets one go on that waits for approval.",
+    spec=UpgradeSpec,
+    status=UpgradeStatus,
+    short_names=("upg",),
+    columns=(
+        Column("App", ".spec.targetRef.name", "Application that is changed."),
+        Column("From", ".spec.fromVersion", "Version that ran before."),
+        Column("To", ".spec.toVersion", "Version that is to run."),
+        Column("Status", ".status.phase", "How far it is."),
+        Column("Step", ".status.step", "Step that it is in, or ended in."),
+        Column("Reason", ".status.rollbackReason", "Why it was rolled back."),
+        Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+        Column("Duration", ".status.duration", "Time that it took.", priority=1),
+        Column("Message", _SUCCEEDED, "Why it is so.", priority=1),
+    ),
+    rules=(_run_name(63),),
+)
+
+KINDS: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE, UPGRADE)
+
 
 def crds() -> list[dict[str, Any]]:
     """Every CustomResourceDefinition of the operator, by name."""
-    return sorted((crd(kind) for kind in (APPLICATION,)), key=lambda manifest: str(manifest["metadata"]["name"]))
+    return sorted((crd(kind) for kind in KINDS), key=lambda manifest: str(manifest["metadata"]["name"]))
 
 
 def crd(kind: Kind) -> dict[str, Any]:

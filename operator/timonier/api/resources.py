@@ -4,20 +4,29 @@ from dataclasses import dataclass
 
 __all__ = [
     "APPLICATIONS",
+    "BACKUPS",
+    "BACKUP_STORES",
     "CONFIG_MAPS",
+    "CONTROLLER_REVISIONS",
     "DEPLOYMENTS",
     "EVENTS",
     "GROUP",
     "HORIZONTAL_POD_AUTOSCALERS",
     "INGRESSES",
+    "JOBS",
     "LEASES",
+    "NAMESPACES",
     "NETWORK_POLICIES",
     "PERSISTENT_VOLUME_CLAIMS",
     "PODS",
     "POD_DISRUPTION_BUDGETS",
+    "RESTORES",
+    "SECRETS",
     "SERVICES",
     "SERVICE_ACCOUNTS",
     "STATEFUL_SETS",
+    "UPGRADES",
+    "VOLUME_SNAPSHOTS",
     "Resource",
 ]
 
@@ -58,17 +67,26 @@ class Resource:
 
 
 APPLICATIONS = Resource(GROUP, "v1", "applications", "Application")
+BACKUP_STORES = Resource(GROUP, "v1", "backupstores", "BackupStore")
+BACKUPS = Resource(GROUP, "v1", "backups", "Backup")
+RESTORES = Resource(GROUP, "v1", "restores", "Restore")
+UPGRADES = Resource(GROUP, "v1", "upgrades", "Upgrade")
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 PODS = Resource("", "v1", "pods", "Pod")
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICES = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 HORIZONTAL_POD_AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+JOBS = Resource("batch", "v1", "jobs", "Job")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+VOLUME_SNAPSHOTS = Resource("snapshot.storage.k8s.io", "v1", "volumesnapshots", "VolumeSnapshot")

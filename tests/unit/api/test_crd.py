@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from timonier.api.crd import APPLICATION, crd, crds
+from timonier.api.crd import APPLICATION, KINDS, Column, Kind, crd, crds
 from timonier.applications.status import Reason
 
 Node = dict[str, Any]
-SCHEMA: Node = crd(APPLICATION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
 def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
@@ -23,9 +22,15 @@ def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
         yield from nodes(node["additionalProperties"], f"{path}{{}}")
 
 
-NODES = {path: node for path, node in nodes(SCHEMA) if path.startswith((".spec", ".status"))}
+def schema_of(kind: Kind) -> Node:
+    schema: Node = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+ALL = {path: node for kind in KINDS for path, node in nodes(schema_of(kind), kind.resource.kind)}
+NODES = {path: node for path, node in ALL.items() if path.partition(".")[2].startswith(("spec", "status"))}
 FIELDS = {path: node for path, node in NODES.items() if not path.endswith(("[]", "{}"))}
-RULES = [(path, rule) for path, node in nodes(SCHEMA) for rule in node.get("x-kubernetes-validations", ())]
+RULES = [(path, rule) for path, node in ALL.items() for rule in node.get("x-kubernetes-validations", ())]
 
 
 def test_every_field_is_described_in_a_sentence() -> None:
@@ -72,13 +77,13 @@ def test_a_list_says_how_it_is_merged_and_its_keys_are_always_there() -> None:
         if node.get("type") != "array":
             continue
         keys = node.get("x-kubernetes-list-map-keys", [])
-        assert node["x-kubernetes-list-type"] == ("map" if keys else "atomic"), path
+        assert node["x-kubernetes-list-type"] in (("map",) if keys else ("atomic", "set")), path
         for key in keys:
             assert key in node["items"]["required"] or "default" in node["items"]["properties"][key], path
 
 
 def test_text_is_checked_by_rules_with_words_never_by_a_bare_pattern() -> None:
-    assert not [path for path, node in nodes(SCHEMA) if "pattern" in node and not path.startswith(".status")]
+    assert not [path for path, node in ALL.items() if "pattern" in node and ".status" not in path]
 
 
 def test_every_rule_has_a_message_for_people() -> None:
@@ -90,18 +95,19 @@ def test_every_rule_has_a_message_for_people() -> None:
 
 
 def test_what_a_rule_points_to_exists() -> None:
-    known = dict(nodes(SCHEMA))
-    assert not [(path, rule) for path, rule in RULES if f"{path}{rule.get('fieldPath', '')}" not in known]
+    assert not [(path, rule) for path, rule in RULES if f"{path}{rule.get('fieldPath', '')}" not in ALL]
 
 
 def test_the_definitions_are_the_same_each_time_and_are_json() -> None:
     assert json.dumps(crds()) == json.dumps(crds())
-    assert [manifest["metadata"]["name"] for manifest in crds()] == ["applications.timonier.dev"]
+    assert [manifest["spec"]["names"]["kind"] for manifest in crds()] == [
+        "Application", "Backup", "BackupStore", "Restore", "Upgrade",
+    ]  # fmt: skip
 
 
 def test_what_kubectl_apply_keeps_of_it_in_an_annotation_fits() -> None:
     # metadata.annotations may hold 256 KiB in all; client-side apply puts the whole manifest there.
-    assert len(json.dumps(crd(APPLICATION))) < 200_000
+    assert max(len(json.dumps(manifest)) for manifest in crds()) < 200_000
 
 
 SHOWN = {
@@ -128,12 +134,22 @@ def test_the_columns_answer_is_it_good_what_is_it_doing_what_version() -> None:
     assert {column.name for column in APPLICATION.columns if column.priority} == {"Image", "Endpoint", "Message"}
 
 
-@pytest.mark.parametrize("column", APPLICATION.columns, ids=lambda column: column.name)
-def test_a_column_reads_a_field_that_exists(column: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [pytest.param(kind, column, id=f"{kind.resource.kind}-{column.name}") for kind in KINDS for column in kind.columns],
+)
+def test_a_column_reads_a_field_that_exists(kind: Kind, column: Column) -> None:
     path = column.path.partition("[")[0]
-    assert path in FIELDS or path == ".metadata.creationTimestamp"
+    assert f"{kind.resource.kind}{path}" in FIELDS or path == ".metadata.creationTimestamp"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
+def test_no_more_than_seven_columns_and_the_age_last(kind: Kind) -> None:
+    shown = [column.name for column in kind.columns if column.priority == 0]
+    assert len(shown) <= 7
+    assert shown[-1] == "Age"
 
 
 @pytest.mark.parametrize("path", APPLICATION.scale.values())
 def test_the_scale_subresource_reads_fields_that_exist(path: str) -> None:
-    assert path in FIELDS
+    assert f"Application{path}" in FIELDS

@@ -1,0 +1,185 @@
+"""The Restore kind, v1: one return of an application's data, from a backup into a place."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from timonier.api.fields import ATOMIC, DEFAULTED, DnsLabel, DnsName, Model, keyed_by, rules
+from timonier.api.metadata import Metadata
+from timonier.api.probes import Hook, Probe
+from timonier.api.runs import LocalRef, RunSpec, RunStatus, StoreRef, Time, immutable
+
+__all__ = ["InPlace", "NewApplication", "Restore", "RestoreFrom", "RestoreSpec", "RestoreStatus", "RestoreTo"]
+
+
+class Latest(Model):
+    """The newest good backup of an application."""
+
+    application: DnsName = Field(description="Application whose backup it is.")
+
+
+class Before(Model):
+    """The newest good backup of an application at a moment."""
+
+    application: DnsName = Field(description="Application whose backup it is.")
+    time: Time = Field(description="The moment: the backup holds data of then or earlier.")
+
+
+class External(Model):
+    """A backup in a store that has no Backup object here."""
+
+    store_ref: StoreRef = Field(description="Where it is.")
+    run: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        description="Id of the run that made it, or of its snapshot."
+    )
+
+
+class RestoreFrom(Model):
+    """Which backup."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.backupRef), has(self.latest), has(self.before), has(self.external)]"
+                ".filter(x, x).size() == 1",
+                "state exactly one of backupRef, latest, before and external",
+            )
+        )
+    )
+    backup_ref: LocalRef | None = Field(default=None, description="This Backup.")
+    latest: Latest | None = Field(default=None, description="The newest good backup of an application.")
+    before: Before | None = Field(default=None, description="The newest good backup of an application at a moment.")
+    external: External | None = Field(default=None, description="A backup in a store that has no Backup object here.")
+
+
+class InPlace(Model):
+    """Over the data of a running application."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.confirm == self.application",
+                "confirm must repeat the name of the application, whose present data is replaced",
+                ".confirm",
+            )
+        )
+    )
+    application: DnsName = Field(description="Application whose data is replaced.")
+    confirm: DnsName = Field(description="The application's name once more: its present data is replaced.")
+    safety_backup: bool = Field(
+        default=True,
+        description="Back up the present data first, and bring it back should the restore fail after loading.",
+        json_schema_extra=DEFAULTED,
+    )
+
+
+class NewApplication(Model):
+    """Into an application that does not exist yet, made from the spec that the backup holds."""
+
+    name: DnsLabel = Field(description="Name of the new Application.")
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="Number of pods; that of the backup if unset."
+    )
+    without_schedule: bool = Field(
+        default=True,
+        description="Leave out the backup schedule, so that a copy does not fill the store.",
+        json_schema_extra=DEFAULTED,
+    )
+
+
+class ClaimTarget(Model):
+    """Into a volume that no application is managed on."""
+
+    name: DnsName = Field(description="PersistentVolumeClaim; its content is replaced.")
+    confirm: DnsName = Field(description="Its name once more: its present content is replaced.")
+
+
+class RestoreTo(Model):
+    """Where to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.inPlace), has(self.newApplication), has(self.claim)].filter(x, x).size() == 1",
+                "state exactly one of inPlace, newApplication and claim",
+            ),
+            (
+                "!has(self.claim) || self.claim.confirm == self.claim.name",
+                "confirm must repeat the name of the claim, whose present content is replaced",
+                ".claim.confirm",
+            ),
+        )
+    )
+    in_place: InPlace | None = Field(default=None, description="Over the data of a running application.")
+    new_application: NewApplication | None = Field(
+        default=None, description="Into an application that does not exist yet."
+    )
+    claim: ClaimTarget | None = Field(default=None, description="Into a volume that no application is managed on.")
+
+
+class RestoreHooks(Model):
+    """What is done before the data is loaded, and after."""
+
+    pre: tuple[Hook, ...] = Field(
+        default=(), max_length=8, description="Before the data is loaded.", json_schema_extra=keyed_by("name")
+    )
+    post: tuple[Hook, ...] = Field(
+        default=(), max_length=8, description="Afterwards, whatever happened.", json_schema_extra=keyed_by("name")
+    )
+
+
+def _rules() -> dict[str, Any]:
+    return immutable("from", "to", "include", "hooks", "verify")
+
+
+class RestoreSpec(RunSpec):
+    """Which backup goes where."""
+
+    model_config = ConfigDict(json_schema_extra=_rules())
+    from_: RestoreFrom = Field(alias="from", description="Which backup.")
+    to: RestoreTo = Field(description="Where to.")
+    include: tuple[Literal["Data", "Spec"], ...] = Field(
+        default=("Data",), min_length=1, max_length=2,
+        description="Data, and in place also the workload and configuration as they were.",
+        json_schema_extra={"default": ["Data"]} | DEFAULTED | ATOMIC,
+    )  # fmt: skip
+    hooks: RestoreHooks | None = Field(default=None, description="What is done before and after.")
+    verify: tuple[Probe, ...] = Field(
+        default=(), max_length=8, description="Probes that the application must pass with the restored data.",
+        json_schema_extra=keyed_by("name"),
+    )  # fmt: skip
+
+
+class RestoreStatus(RunStatus):
+    """How far the restore is."""
+
+    backup: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Backup that was chosen.")
+    application: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Application that is restored."
+    )
+    store: StoreRef | None = Field(default=None, description="Where the backup is.")
+    snapshot_id: Annotated[str, Field(max_length=128)] | None = Field(
+        default=None, alias="snapshotID", description="Id of its snapshot in the store."
+    )
+    safety_backup: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Backup of the data that was there before."
+    )
+    bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes of data restored.")
+    quiesced: bool | None = Field(
+        default=None,
+        description="True while the application is stopped for the restore: the operator keeps it at zero.",
+    )
+    rolled_back: bool | None = Field(
+        default=None, description="True when the restore failed and the data that was there before is back."
+    )
+
+
+class Restore(Model):
+    """One object of the kind. `status` is what was last written, as JSON values."""
+
+    api_version: Literal["timonier.dev/v1"] = "timonier.dev/v1"
+    kind: Literal["Restore"] = "Restore"
+    metadata: Metadata
+    spec: RestoreSpec
+    status: Mapping[str, Any] = {}

@@ -1,0 +1,78 @@
+"""The Upgrade kind, v1: one change of an application from a revision to another. The operator makes these objects."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from timonier.api.fields import DnsName, Model, Word
+from timonier.api.metadata import Metadata
+from timonier.api.policies import UpgradePolicy
+from timonier.api.runs import LocalRef, RunSpec, RunStatus, Time, immutable
+
+__all__ = ["Downtime", "RollbackReason", "Rollout", "Upgrade", "UpgradeSpec", "UpgradeStatus"]
+
+RollbackReason = Literal[
+    "PreflightFailed", "BackupFailed", "MigrationFailed", "ProgressDeadlineExceeded", "VerificationFailed", "CrashLoop",
+    "ImagePullFailed", "BakeFailed", "Cancelled", "TimedOut",
+]  # fmt: skip
+
+
+class UpgradeSpec(RunSpec):
+    """From which revision to which, and by which rules."""
+
+    model_config = ConfigDict(json_schema_extra=immutable("targetRef", "fromRevision", "toRevision", "policy"))
+    target_ref: LocalRef = Field(description="Application that is changed.")
+    from_revision: DnsName = Field(description="ControllerRevision that runs before.")
+    to_revision: DnsName = Field(description="ControllerRevision that is to run.")
+    policy: UpgradePolicy = Field(description="The rules, as they stood in the Application when the change was made.")
+    from_version: Word | None = Field(default=None, description="Version that runs before, for people.")
+    to_version: Word | None = Field(default=None, description="Version that is to run, for people.")
+
+
+class Rollout(Model):
+    """What should run at this moment: the Application's workload is kept so."""
+
+    revision: DnsName = Field(description="ControllerRevision of the main workload.")
+    suspended: bool | None = Field(default=None, description="True while all pods are stopped for the change.")
+    strategy: Literal["Rolling", "Recreate"] | None = Field(default=None, description="How pods are replaced.")
+    second: DnsName | None = Field(
+        default=None, description="ControllerRevision of a second workload beside the main one: blue-green and canary."
+    )
+    second_replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(default=None, description="Its pods.")
+    traffic: Literal["Main", "Second", "Both"] | None = Field(
+        default=None, description="Which pods the Service leads to."
+    )
+
+
+class Downtime(Model):
+    """When the application served nobody."""
+
+    start: Time = Field(description="When it began.")
+    end: Time | None = Field(default=None, description="When it ended.")
+
+
+class UpgradeStatus(RunStatus):
+    """How far the upgrade is."""
+
+    rollout: Rollout | None = Field(default=None, description="What should run at this moment.")
+    backup: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Backup of the data that was there before."
+    )
+    rollback_reason: RollbackReason | None = Field(default=None, description="Why it was rolled back.")
+    rolled_back: bool | None = Field(
+        default=None, description="True when the revision from before runs again, with its data as chosen."
+    )
+    downtime: Downtime | None = Field(default=None, description="When the application served nobody.")
+    detected_time: Time | None = Field(default=None, description="When the new revision was found to be bad.")
+    bake_until: Time | None = Field(default=None, description="When the new revision counts as good.")
+
+
+class Upgrade(Model):
+    """One object of the kind. `status` is what was last written, as JSON values."""
+
+    api_version: Literal["timonier.dev/v1"] = "timonier.dev/v1"
+    kind: Literal["Upgrade"] = "Upgrade"
+    metadata: Metadata
+    spec: UpgradeSpec
+    status: Mapping[str, Any] = {}
