@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from timonier.api.resources import EVENTS, LEASES
+from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
+from timonier.api.resources import CONTROLLER_REVISIONS, EVENTS, JOBS, LEASES
 from timonier.applications.reconciler import ApplicationReconciler
 from timonier.engine.apply import Applier
-from timonier.engine.cache import Cache, Change
+from timonier.engine.cache import Cache
 from timonier.engine.client import Client, connect
-from timonier.engine.contract import Rule
+from timonier.engine.contract import Change, Reconciler, Rule
 from timonier.engine.controller import Controller
 from timonier.engine.events import EventRecorder
 from timonier.engine.lease import Election
@@ -31,10 +32,12 @@ from timonier.engine.watch import WatchedKind, Watcher
 
 __all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
 
-APPLICATION_LABEL: Final = "timonier.dev/application"
 LEASE_NAME: Final = "timonier"
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
+RECONCILERS: Final = (ApplicationReconciler,)
+_SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
+"""Labels that watched objects carry, where it is not that of their Application."""
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DRAIN_SECONDS = 10.0
 _STUCK_SECONDS = 600.0
@@ -91,18 +94,13 @@ class _Replica:
         self._client = client
         self._election = election
         self._leads = False
-        cache = Cache(primaries=(ApplicationReconciler.primary,), label=APPLICATION_LABEL)
+        cache = Cache(primaries=tuple(kind.primary for kind in RECONCILERS), application_of=application_of)
         applier = Applier(client, cache)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
         self._cache = cache
-        self._controllers = (
-            Controller(
-                "application",
-                ApplicationReconciler(cache, applier, recorder),
-                workers=options.workers,
-                clock=time.monotonic,
-                random=random.random,
-            ),
+        self._controllers = tuple(
+            Controller(name, reconciler, workers=options.workers, clock=time.monotonic, random=random.random)
+            for name, reconciler in _reconcilers(cache, applier, recorder)
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
@@ -166,23 +164,41 @@ class _Replica:
         await self._election.release(self._client.unguarded())
 
 
+def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder) -> list[tuple[str, Reconciler]]:
+    return [("application", ApplicationReconciler(cache, applier, recorder))]
+
+
 def _watched_kinds(controllers: Sequence[Controller]) -> list[WatchedKind]:
-    primaries = [WatchedKind(controller.reconciler.primary) for controller in controllers]
-    owned = sorted({resource for controller in controllers for resource in controller.reconciler.owned})
-    return primaries + [WatchedKind(resource, APPLICATION_LABEL) for resource in owned]
+    primaries = sorted({controller.reconciler.primary for controller in controllers})
+    others = {resource for controller in controllers for resource in controller.reconciler.watched} - set(primaries)
+    return [WatchedKind(resource) for resource in primaries] + [
+        WatchedKind(resource, _SELECTORS.get(resource, APPLICATION_LABEL)) for resource in sorted(others)
+    ]
 
 
 def rules() -> dict[str, list[dict[str, Any]]]:
     """Every permission the operator needs: `cluster` wherever Applications are, `namespaced` where it runs itself."""
-    cluster = [
-        *ApplicationReconciler.rules,
+    cluster = _united(
+        *(rule for reconciler in RECONCILERS for rule in reconciler.rules),
         Rule(EVENTS.group, (EVENTS.plural,), ("create", "patch")),
-    ]
+    )
     namespaced = [
         Rule(LEASES.group, (LEASES.plural,), ("create",)),
         Rule(LEASES.group, (LEASES.plural,), ("get", "update"), (LEASE_NAME,)),
     ]
     return {"cluster": [rule.manifest() for rule in cluster], "namespaced": [rule.manifest() for rule in namespaced]}
+
+
+def _united(*rules: Rule) -> list[Rule]:
+    """One rule for each resource, with all verbs that any of the rules gives it."""
+    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    for rule in rules:
+        for resource in rule.resources:
+            verbs.setdefault((rule.group, resource, rule.names), set()).update(rule.verbs)
+    return [
+        Rule(group, (resource,), tuple(sorted(verbs)), names)
+        for (group, resource, names), verbs in sorted(verbs.items())
+    ]
 
 
 def deployment(image: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from timonier.api.application import Application
+from timonier.api.references import APPLICATION_LABEL
 from timonier.api.resources import DEPLOYMENTS, STATEFUL_SETS, Resource
 from timonier.engine.contract import Manifest
 
@@ -27,7 +28,6 @@ __all__ = [
     "workload_resource",
 ]
 
-APPLICATION_LABEL: Final = "timonier.dev/application"
 ADOPTED_ANNOTATION: Final = "timonier.dev/adopted"
 HASH_ANNOTATION: Final = "timonier.dev/config-hash"
 MANAGER: Final = "timonier"

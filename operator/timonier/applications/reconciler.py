@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -30,7 +31,7 @@ from timonier.applications.status import selector_text
 from timonier.applications.trouble import due, next_look, suspect, unready_for
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
-from timonier.engine.contract import Manifest, Request, Result, Rule
+from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
 from timonier.engine.events import EventRecorder, Transition
 
@@ -84,13 +85,21 @@ class ApplicationReconciler:
     """The reconciler of the Application kind; see `timonier.engine.contract.Reconciler`."""
 
     primary = APPLICATIONS
-    owned = _OWNED
+    watched = _OWNED
     rules = _rules()
 
     def __init__(self, cache: Cache, applier: Applier, recorder: EventRecorder) -> None:
         self._cache = cache
         self._applier = applier
         self._recorder = recorder
+
+    def concerned(self, change: Change) -> Iterable[Request]:
+        """Itself, the one that controls the object, or that whose label the object carries: volumes outlive theirs."""
+        if change.resource == APPLICATIONS:
+            return (change.key,)
+        if change.owner is not None:
+            return (change.owner[1],) if change.owner[0] == APPLICATIONS else ()
+        return (Request(change.key.namespace, change.application),) if change.application else ()
 
     async def reconcile(self, request: Request) -> Result:
         """Observe, plan, act, and write the status last."""

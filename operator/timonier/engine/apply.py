@@ -55,13 +55,15 @@ class Applier:
         )
         return written
 
-    async def apply_status(self, resource: Resource, primary: Manifest, status: Manifest) -> bool:
-        """Write the whole status, when it differs. True when it was written.
+    async def apply_status(
+        self, resource: Resource, primary: Manifest, status: Manifest, *, manager: str = FIELD_MANAGER
+    ) -> Manifest | None:
+        """Write all that `manager` has to say in the status, when it differs: the object's new state, else None.
 
         The uid is stated, so that an object of the same name that was created since is not written to.
         """
-        if primary.get("status", {}) == status:
-            return False
+        if not differs({"metadata": {}, "status": status}, primary, manager, "status"):
+            return None
         metadata = primary["metadata"]
         manifest = {
             "apiVersion": resource.api_version,
@@ -70,12 +72,26 @@ class Applier:
             "status": status,
         }
         try:
-            written = await self._client.apply(resource, manifest, subresource="status")
+            written = await self._client.apply(resource, manifest, manager=manager, subresource="status")
         except (NotFoundError, ConflictError) as error:
             logger.info("the object went away before its status was written: %s", error)
-            return False
+            return None
         self._cache.written(resource, written)
-        return True
+        return written
+
+    async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
+        """Create an object whose name says what it is for: one that is there already is returned as it is.
+
+        So a step that is begun again after a crash finds what it had begun.
+        """
+        metadata = manifest["metadata"]
+        try:
+            created = await self._client.create(resource, manifest)
+        except ConflictError:
+            return await self._client.get(resource, metadata.get("namespace"), metadata["name"])
+        self._cache.written(resource, created)
+        logger.info("created", extra={"child": f"{resource.kind}/{metadata['name']}"})
+        return created
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete one object; fine when it is gone already, or is another by now."""

@@ -6,30 +6,17 @@ decoded manifest takes ten times the room, and most of them are not looked at fo
 
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from timonier.api.resources import Resource
-from timonier.engine.contract import Manifest, Request
+from timonier.engine.contract import Change, Manifest, Request
 
-__all__ = ["Cache", "Change", "controller_of"]
+__all__ = ["Cache", "controller_of"]
 
-# The managers whose field ownership the planner asks about; see engine/difference.py.
-OUR_MANAGERS: Final = ("timonier", "timonier-scale")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a new state of an object means for whoever reconciles it.
-
-    `request` is the primary object to reconcile, `urgent` False where only the object's status moved: such changes
-    come in bursts, and one look after the burst is enough.
-    """
-
-    resource: Resource
-    request: Request
-    urgent: bool
+# The managers whose field ownership we ask about all begin like this; see engine/difference.py.
+_OUR_MANAGERS: Final = "timonier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +25,23 @@ class _Entry:
     uid: str
     generation: int
     owner_uid: str | None
-    owner: str | None
+    owner: tuple[Resource, Request] | None
+    application: str | None
     data: bytes
 
 
 class Cache:
-    """Objects by resource, namespace and name, and by the uid of the object that controls them.
+    """Objects by resource, namespace and name; by the uid of the object that controls them; and by Application.
 
-    `label` is the label by which children name their owner when they have no controller (a volume that must outlive
-    it, for example).
+    `application_of` tells the name of the Application that an object belongs to or is about, or None.
     """
 
-    def __init__(self, *, primaries: Collection[Resource], label: str) -> None:
+    def __init__(self, *, primaries: Collection[Resource], application_of: Callable[[Manifest], str | None]) -> None:
         self._primaries = primaries
-        self._label = label
+        self._application_of = application_of
         self._entries: dict[Resource, dict[Request, _Entry]] = {}
         self._children: dict[str, set[tuple[Resource, Request]]] = {}
+        self._about: dict[tuple[Resource, Request], set[Request]] = {}
         self._seen: dict[Resource, int] = {}
 
     def observe(self, resource: Resource, manifest: Manifest) -> Change | None:
@@ -104,6 +92,17 @@ class Cache:
         for resource, key in sorted(self._children.get(uid, ())):
             yield resource, _decode(self._entries[resource][key].data)
 
+    def about(self, resource: Resource, application: Request) -> Iterator[Manifest]:
+        """The objects of a resource that belong to that Application, or are about it, in a stable order."""
+        for key in sorted(self._about.get((resource, application), ())):
+            yield _decode(self._entries[resource][key].data)
+
+    def all(self, resource: Resource, namespace: str | None = None) -> Iterator[Manifest]:
+        """Every known object of a resource, or of one namespace, in a stable order."""
+        for key, entry in sorted(self._entries.get(resource, {}).items()):
+            if namespace is None or key.namespace == namespace:
+                yield _decode(entry.data)
+
     def keys(self, resource: Resource) -> tuple[Request, ...]:
         """The keys of all objects of a resource."""
         return tuple(self._entries.get(resource, ()))
@@ -125,41 +124,58 @@ class Cache:
             uid=metadata["uid"],
             generation=metadata.get("generation", 0),
             owner_uid=owner_uid,
-            owner=owner or metadata.get("labels", {}).get(self._label),
+            owner=owner,
+            application=self._application_of(manifest),
             data=_encode(manifest),
         )
-        if known is not None and known.owner_uid not in (None, owner_uid):
-            self._disown(known.owner_uid, resource, key)
+        if known is not None:
+            self._forget_relations(resource, key, known)
         entries[key] = entry
         if owner_uid is not None:
             self._children.setdefault(owner_uid, set()).add((resource, key))
-        return self._change(resource, key, entry, urgent=_is_urgent(known, entry))
+        if entry.application is not None:
+            self._about.setdefault((resource, Request(key.namespace, entry.application)), set()).add(key)
+        return _change(resource, key, entry, urgent=_is_urgent(known, entry))
 
     def _remove(self, resource: Resource, key: Request, entry: _Entry) -> Change:
         del self._entries[resource][key]
-        self._disown(entry.owner_uid, resource, key)
-        return self._change(resource, key, entry, urgent=True)
+        self._forget_relations(resource, key, entry)
+        return _change(resource, key, entry, urgent=True)
 
-    def _disown(self, uid: str | None, resource: Resource, key: Request) -> None:
-        children = self._children.get(uid or "")
-        if children is not None:
-            children.discard((resource, key))
-            if not children:
-                del self._children[uid or ""]
-
-    def _change(self, resource: Resource, key: Request, entry: _Entry, *, urgent: bool) -> Change:
-        is_primary = resource in self._primaries
-        return Change(resource, key if is_primary else Request(key.namespace, entry.owner or key.name), urgent)
+    def _forget_relations(self, resource: Resource, key: Request, entry: _Entry) -> None:
+        if entry.owner_uid is not None:
+            _discard(self._children, entry.owner_uid, (resource, key))
+        if entry.application is not None:
+            _discard(self._about, (resource, Request(key.namespace, entry.application)), key)
 
 
-def controller_of(manifest: Manifest, primaries: Collection[Resource]) -> tuple[str | None, str | None]:
-    """The uid and name of the controller, when it is of one of the kinds `primaries`."""
-    for reference in manifest["metadata"].get("ownerReferences", ()):
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _discard(index: dict[K, set[V]], at: K, value: V) -> None:
+    values = index.get(at, set())
+    values.discard(value)
+    if not values:
+        index.pop(at, None)
+
+
+def _change(resource: Resource, key: Request, entry: _Entry, *, urgent: bool) -> Change:
+    return Change(resource, key, urgent, entry.owner, entry.application)
+
+
+def controller_of(
+    manifest: Manifest, primaries: Collection[Resource]
+) -> tuple[str | None, tuple[Resource, Request] | None]:
+    """The uid, kind and key of the controller, when it is of one of the kinds `primaries`."""
+    metadata = manifest["metadata"]
+    for reference in metadata.get("ownerReferences", ()):
+        if not reference.get("controller"):
+            continue
         group = reference["apiVersion"].rpartition("/")[0]
-        if reference.get("controller") and any(
-            reference["kind"] == resource.kind and group == resource.group for resource in primaries
-        ):
-            return reference["uid"], reference["name"]
+        for resource in primaries:
+            if reference["kind"] == resource.kind and group == resource.group:
+                return reference["uid"], (resource, Request(metadata.get("namespace", ""), reference["name"]))
     return None, None
 
 
@@ -175,7 +191,11 @@ def _key(manifest: Manifest) -> Request:
 
 def _encode(manifest: Manifest) -> bytes:
     metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
-    ours = [entry for entry in manifest["metadata"].get("managedFields", ()) if entry.get("manager") in OUR_MANAGERS]
+    ours = [
+        entry
+        for entry in manifest["metadata"].get("managedFields", ())
+        if entry.get("manager", "").startswith(_OUR_MANAGERS)
+    ]
     if ours:
         metadata["managedFields"] = ours
     return zlib.compress(json.dumps({**manifest, "metadata": metadata}, separators=(",", ":")).encode(), 1)

@@ -1,12 +1,12 @@
 """What a capability gives the engine, and what the engine gives back: the reconciler contract."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from timonier.api.resources import Resource
 
-__all__ = ["Manifest", "Reconciler", "Request", "Result", "Rule"]
+__all__ = ["Change", "Manifest", "Reconciler", "Request", "Result", "Rule"]
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as JSON values. Never mutated: the cache hands the same one to everybody."""
@@ -28,6 +28,22 @@ class Result:
     """How a reconcile ended well. `requeue_after` (seconds) asks to be run again; None waits for the next change."""
 
     requeue_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new state of an object, and whom it may concern.
+
+    `owner` is the object of a primary kind that controls it; `application` the name of the Application that it belongs
+    to or is about. `urgent` is False where only the object's status moved: such changes come in bursts, and one look
+    after the burst is enough.
+    """
+
+    resource: Resource
+    key: Request
+    urgent: bool
+    owner: tuple[Resource, Request] | None = None
+    application: str | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,12 +80,15 @@ class Reconciler(Protocol):
         """The kind whose keys this reconciler is called with."""
 
     @property
-    def owned(self) -> tuple[Resource, ...]:
-        """The kinds of its children: a change of one enqueues the object that controls it."""
+    def watched(self) -> tuple[Resource, ...]:
+        """The other kinds that it must hear of."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The least permissions it works with; the ClusterServiceVersion is generated from them."""
+
+    def concerned(self, change: Change) -> Iterable[Request]:
+        """The keys of its kind that a change of any watched object may matter to: pure, and quick."""
 
     async def reconcile(self, request: Request) -> Result:
         """Observe, plan, act, and write the status last."""

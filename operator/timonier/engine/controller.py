@@ -7,8 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from timonier.engine import metrics
-from timonier.engine.cache import Change
-from timonier.engine.contract import Reconciler, Request, Result
+from timonier.engine.contract import Change, Reconciler, Request, Result
 from timonier.engine.errors import ApiError, NotLeaderError
 from timonier.engine.logs import bound
 from timonier.engine.queue import Priority, WorkQueue
@@ -44,11 +43,12 @@ class Controller:
         metrics.RECONCILE_MAX.labels(name).set(workers)
 
     def notice(self, change: Change) -> None:
-        """Queue the object that a change concerns."""
-        if change.urgent:
-            self.queue.add(change.request)
-        else:
-            self.queue.add_after(change.request, _SETTLE, Priority.FRESH)
+        """Queue the objects that a change concerns."""
+        for request in self.reconciler.concerned(change):
+            if change.urgent:
+                self.queue.add(request)
+            else:
+                self.queue.add_after(request, _SETTLE, Priority.FRESH)
 
     def resync(self, request: Request) -> None:
         """Queue an object that nothing is known to have happened to, behind all edits."""

@@ -29,10 +29,10 @@ _FILLED_IN: Final[Mapping[str, Any]] = {
 }
 
 
-def differs(desired: Manifest, live: Manifest, manager: str) -> bool:
-    """True when server-side apply of `desired` by `manager` would change `live`."""
+def differs(desired: Manifest, live: Manifest, manager: str, subresource: str = "") -> bool:
+    """True when server-side apply of `desired` by `manager`, to the object or a subresource, would change `live`."""
     content = _content(desired)
-    owned = owned_fields(live, manager)
+    owned = owned_fields(live, manager, subresource)
     return (
         not _contains(content, live)
         or not _covers(owned, content)
@@ -41,10 +41,11 @@ def differs(desired: Manifest, live: Manifest, manager: str) -> bool:
     )
 
 
-def owned_fields(live: Manifest, manager: str) -> Mapping[str, Any]:
+def owned_fields(live: Manifest, manager: str, subresource: str = "") -> Mapping[str, Any]:
     """The `fieldsV1` set that `manager` owns by server-side apply; empty when it owns nothing."""
     for entry in live["metadata"].get("managedFields", ()):
-        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+        applied = entry.get("operation") == "Apply" and entry.get("subresource", "") == subresource
+        if applied and entry.get("manager") == manager:
             fields: Mapping[str, Any] = entry.get("fieldsV1", {})
             return fields
     return {}

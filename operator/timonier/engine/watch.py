@@ -18,9 +18,9 @@ from kopf import ConnectionInfo, OperatorRegistry, OperatorSettings
 
 from timonier.api.resources import Resource
 from timonier.engine import metrics
-from timonier.engine.cache import Cache, Change
+from timonier.engine.cache import Cache
 from timonier.engine.client import Client
-from timonier.engine.contract import Request
+from timonier.engine.contract import Change, Request
 from timonier.engine.errors import ApiError, NotFoundError
 
 __all__ = ["DeafWatchError", "WatchedKind", "Watcher"]

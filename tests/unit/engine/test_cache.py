@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from timonier.api.resources import APPLICATIONS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS
-from timonier.engine.cache import Cache, Change
-from timonier.engine.contract import Request
+from timonier.api.references import APPLICATION_LABEL, application_of
+from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS
+from timonier.engine.cache import Cache
+from timonier.engine.contract import Change, Request
 
-LABEL = "timonier.dev/application"
 WEB = Request("shop", "web")
 
 
 @pytest.fixture
 def cache() -> Cache:
-    return Cache(primaries=(APPLICATIONS,), label=LABEL)
+    return Cache(primaries=(APPLICATIONS,), application_of=application_of)
 
 
 def thing(
@@ -49,14 +49,33 @@ def test_the_answer_to_a_write_does_not_bring_back_what_was_deleted_since(cache:
 
 def test_a_child_enqueues_its_controller(cache: Cache) -> None:
     change = cache.observe(DEPLOYMENTS, thing(1, name="web-main", owner="app-uid"))
-    assert change == Change(DEPLOYMENTS, WEB, urgent=True)
+    assert change == Change(DEPLOYMENTS, Request("shop", "web-main"), urgent=True, owner=(APPLICATIONS, WEB))
     assert [manifest["metadata"]["name"] for _, manifest in cache.owned("app-uid")] == ["web-main"]
 
 
-def test_a_child_without_controller_enqueues_the_application_of_its_label(cache: Cache) -> None:
-    change = cache.observe(PERSISTENT_VOLUME_CLAIMS, thing(1, name="web-data", labels={LABEL: "web"}))
+def test_what_carries_the_label_of_an_application_is_found_by_it(cache: Cache) -> None:
+    change = cache.observe(PERSISTENT_VOLUME_CLAIMS, thing(1, name="web-data", labels={APPLICATION_LABEL: "web"}))
     assert change is not None
-    assert change.request == WEB
+    assert (change.owner, change.application) == (None, "web")
+    assert [found["metadata"]["name"] for found in cache.about(PERSISTENT_VOLUME_CLAIMS, WEB)] == ["web-data"]
+    cache.observe(PERSISTENT_VOLUME_CLAIMS, thing(2, name="web-data", labels={APPLICATION_LABEL: "other"}))
+    assert list(cache.about(PERSISTENT_VOLUME_CLAIMS, WEB)) == []
+    assert len(list(cache.about(PERSISTENT_VOLUME_CLAIMS, Request("shop", "other")))) == 1
+
+
+def test_a_run_is_about_the_application_that_its_spec_names(cache: Cache) -> None:
+    run = thing(1, name="nightly") | {"spec": {"targetRef": {"name": "web"}}}
+    cache.observe(BACKUPS, run)
+    assert [found["metadata"]["name"] for found in cache.about(BACKUPS, WEB)] == ["nightly"]
+    cache.forget(BACKUPS, run)
+    assert list(cache.about(BACKUPS, WEB)) == []
+
+
+def test_all_of_a_namespace_come_in_order(cache: Cache) -> None:
+    for name in ("b", "a"):
+        cache.observe(DEPLOYMENTS, thing(1, name=name))
+    assert [found["metadata"]["name"] for found in cache.all(DEPLOYMENTS)] == ["a", "b"]
+    assert list(cache.all(DEPLOYMENTS, "elsewhere")) == []
 
 
 def test_a_foreign_controller_is_not_ours(cache: Cache) -> None:
@@ -86,7 +105,7 @@ def test_a_census_drops_what_vanished_and_spares_what_is_newer(cache: Cache) -> 
     cache.observe(DEPLOYMENTS, thing(4, name="kept"))
     cache.observe(DEPLOYMENTS, thing(9, name="born-after-the-list"))
     changes = cache.retain(DEPLOYMENTS, {Request("shop", "kept"): 4}, as_of=5)
-    assert changes == [Change(DEPLOYMENTS, WEB, urgent=True)]
+    assert changes == [Change(DEPLOYMENTS, Request("shop", "gone"), urgent=True, owner=(APPLICATIONS, WEB))]
     assert {key.name for key in cache.keys(DEPLOYMENTS)} == {"kept", "born-after-the-list"}
     assert list(cache.owned("app-uid")) == []
 

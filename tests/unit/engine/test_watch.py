@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from timonier.api.references import application_of
 from timonier.api.resources import APPLICATIONS
 from timonier.engine import watch
 from timonier.engine.cache import Cache
@@ -24,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watcher() -> Watcher:
-    cache = Cache(primaries=(APPLICATIONS,), label="timonier.dev/application")
+    cache = Cache(primaries=(APPLICATIONS,), application_of=application_of)
     return Watcher(cast("Client", None), cache, [KIND], lambda _: None)
 
 
@@ -75,7 +76,9 @@ class Moody(Client):
 
 def asking(*errors: ApiError) -> tuple[Watcher, Moody]:
     server = Moody(*errors)
-    return Watcher(server, Cache(primaries=(APPLICATIONS,), label="l"), [KIND], lambda _: None), server
+    return Watcher(
+        server, Cache(primaries=(APPLICATIONS,), application_of=application_of), [KIND], lambda _: None
+    ), server
 
 
 @pytest.mark.parametrize("status", [0, 410, 429, 500, 503])

@@ -1,0 +1,34 @@
+"""How objects say what they belong to: our labels, and the fields that name an Application."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["APPLICATION_LABEL", "REVISION_LABEL", "RUN_LABEL", "application_of"]
+
+APPLICATION_LABEL: Final = "timonier.dev/application"
+"""On everything that belongs to an Application: its name."""
+RUN_LABEL: Final = "timonier.dev/run"
+"""On the Jobs of runs and stores: the kind, in lower case. By it they are watched."""
+REVISION_LABEL: Final = "timonier.dev/revision"
+"""On a ControllerRevision of ours: its name. By it they are watched, as workload controllers make some, too."""
+
+
+def application_of(manifest: Mapping[str, Any]) -> str | None:
+    """The name of the Application that an object belongs to, by its label, or is about, by its spec.
+
+    >>> application_of({"metadata": {}, "spec": {"targetRef": {"name": "web"}}})
+    'web'
+    """
+    if label := manifest["metadata"].get("labels", {}).get(APPLICATION_LABEL):
+        return str(label)
+    spec = manifest.get("spec")
+    if not isinstance(spec, Mapping):
+        return None
+    target: Any = spec.get("targetRef")
+    if isinstance(target, Mapping) and "name" in target:
+        return str(target["name"])
+    place: Any = spec.get("to")
+    if isinstance(place, Mapping):
+        named = place.get("inPlace", {}).get("application") or place.get("newApplication", {}).get("name")
+        return str(named) if named else None
+    return None
