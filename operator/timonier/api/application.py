@@ -15,7 +15,6 @@ from timonier.api.fields import (
     EnvName,
     Labels,
     Model,
-    Number,
     PortName,
     Seconds,
     Size,
@@ -38,8 +37,7 @@ from timonier.api.pods import (
     Toleration,
     Volume,
 )
-from timonier.api.policies import BackupPolicy, RecoveryPolicy, UpgradePolicy
-from timonier.api.runs import ConditionModel, Time
+from timonier.api.runs import ConditionModel
 
 __all__ = [
     "Application",
@@ -447,19 +445,6 @@ class ApplicationSpec(Model):
                 ".workload.volumes",
             ),
             (
-                "!has(self.backup) || self.backup.method == 'Command' || "
-                "(has(self.workload.storage) && self.workload.storage.size() > 0)",
-                "the methods Files and Snapshot back up workload.storage, which is empty: use method Command",
-                ".backup.method",
-            ),
-            (
-                "!has(self.upgrade) || !(self.upgrade.strategy in ['BlueGreen', 'Canary']) || "
-                "(self.workload.kind == 'Deployment' && (!has(self.workload.storage) || "
-                "self.workload.storage.size() == 0))",
-                "the strategies BlueGreen and Canary need a Deployment without storage",
-                ".upgrade.strategy",
-            ),
-            (
                 "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
                 "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
                 "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",
@@ -479,16 +464,6 @@ class ApplicationSpec(Model):
         default=Scaling(),
         description="How many pods: a number, or bounds between which the number follows the load.",
         json_schema_extra={"default": {"replicas": 1}} | DEFAULTED,
-    )
-    backup: BackupPolicy | None = Field(default=None, description="How the application's data is backed up.")
-    upgrade: UpgradePolicy | None = Field(
-        default=None,
-        description="Carry out each change of the image, the configuration or a Secret that is referred to as one "
-        "Upgrade: checked, backed up, migrated, verified, and rolled back when it fails. If unset, a change "
-        "replaces the pods as the platform does.",
-    )
-    recovery: RecoveryPolicy | None = Field(
-        default=None, description="What is done when the application is unwell; if unset, status only tells."
     )
     adopt: bool | None = Field(
         default=None,
@@ -511,56 +486,6 @@ class EndpointStatus(Model):
     url: Annotated[str, Field(max_length=2048)] = Field(description="Address, such as http://web.shop.svc:8080.")
 
 
-class LastBackup(Model):
-    """The newest good backup."""
-
-    name: DnsName = Field(description="Its name.")
-    time: Time = Field(description="The moment whose data it holds.")
-    size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
-
-
-class RecoveryEvent(Model):
-    """One thing that was done to make the application well again."""
-
-    time: Time = Field(description="When.")
-    action: Annotated[str, Field(max_length=64)] = Field(description="What was done.")
-    reason: Annotated[str, Field(max_length=64)] = Field(description="What was the matter, in a word.")
-    target: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Pod or run it was done to.")
-    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Why, as a sentence.")
-    recovered_seconds: Number | None = Field(
-        default=None, description="Seconds from the beginning of the trouble until the application was well again."
-    )
-
-
-class RecoveryProbeStatus(Model):
-    """What a recovery probe last said."""
-
-    name: DnsLabel = Field(description="Name of the probe.")
-    failures: Number = Field(description="Failures in a row.")
-    time: Time = Field(description="When it last ran.")
-    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="What it last said.")
-
-
-class RecoveryStatus(Model):
-    """What is the matter, and what has been done about it."""
-
-    trouble: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="What is the matter.")
-    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Why, as a sentence.")
-    since: Time | None = Field(default=None, description="Since when.")
-    rung: Annotated[int, Field(ge=0, le=16)] | None = Field(default=None, description="Next rung of the ladder.")
-    actions_in_window: Number | None = Field(default=None, description="Actions within the budget's window.")
-    avoid_nodes: tuple[DnsName, ...] = Field(
-        default=(), max_length=16, description="Nodes that new pods are kept off.", json_schema_extra=ATOMIC
-    )
-    avoid_until: Time | None = Field(default=None, description="Until when.")
-    probes: tuple[RecoveryProbeStatus, ...] = Field(
-        default=(), max_length=8, description="What the probes last said.", json_schema_extra=keyed_by("name")
-    )
-    history: tuple[RecoveryEvent, ...] = Field(
-        default=(), max_length=20, description="What was done, newest first.", json_schema_extra=ATOMIC
-    )
-
-
 class ApplicationStatus(Model):
     """What the operator observes."""
 
@@ -569,8 +494,7 @@ class ApplicationStatus(Model):
     )
     conditions: tuple[ConditionModel, ...] = Field(
         default=(), max_length=16,
-        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; and, where there is such a policy, "
-        "BackupHealthy, UpgradeFailed, RecoverySuspended.",
+        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended.",
         json_schema_extra=keyed_by("type"),
     )  # fmt: skip
     image: Annotated[str, Field(max_length=1024)] | None = Field(
@@ -591,23 +515,6 @@ class ApplicationStatus(Model):
     )
     endpoints: tuple[EndpointStatus, ...] = Field(
         default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=ATOMIC
-    )
-    revision: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="ControllerRevision that last was good; with spec.upgrade."
-    )
-    failed_revision: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="ControllerRevision that was rolled back: not tried again until the spec changes."
-    )
-    references_hash: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="Hash over the Secrets and ConfigMaps that the spec refers to."
-    )
-    active_run: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="Run that is under way, such as upgrade/web-3."
-    )
-    last_backup: LastBackup | None = Field(default=None, description="The newest good backup.")
-    next_backup_time: Time | None = Field(default=None, description="When the schedule makes the next one.")
-    recovery: RecoveryStatus | None = Field(
-        default=None, description="What is the matter, and what has been done about it."
     )
 
 

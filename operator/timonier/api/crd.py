@@ -24,6 +24,7 @@ __all__ = [
     "BACKUP_STORE",
     "KINDS",
     "RESTORE",
+    "SERVED",
     "UPGRADE",
     "Column",
     "Kind",
@@ -195,11 +196,14 @@ UPGRADE: Final = Kind(
 )
 
 KINDS: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE, UPGRADE)
+"""Every kind there is a model of."""
+SERVED: Final = (APPLICATION,)
+"""The kinds that have a reconciler: no other is offered to users. See docs/plans/day-2.md for the others."""
 
 
 def crds() -> list[dict[str, Any]]:
-    """Every CustomResourceDefinition of the operator, by name."""
-    return sorted((crd(kind) for kind in KINDS), key=lambda manifest: str(manifest["metadata"]["name"]))
+    """Every CustomResourceDefinition that is installed with the operator, by name."""
+    return sorted((crd(kind) for kind in SERVED), key=lambda manifest: str(manifest["metadata"]["name"]))
 
 
 def crd(kind: Kind) -> dict[str, Any]:
