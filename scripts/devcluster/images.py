@@ -15,7 +15,7 @@ from typing import Any
 
 from devcluster.errors import DevclusterError
 
-__all__ = ["Entry", "Image", "names_in", "write_image", "write_layer"]
+__all__ = ["Entry", "Image", "names_in", "write_image", "write_images", "write_layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,22 @@ def write_layer(target: Path, entries: Iterable[Entry]) -> None:
 
 def write_image(target: Path, image: Image, layers: Sequence[Path]) -> None:
     """An image of these layers, lowest first, for this machine's architecture. Any uncompressed tar file is a layer."""
-    digests = [_digest(layer) for layer in layers]
-    configuration = json.dumps(_configuration(image, digests)).encode()
-    names = [f"{digest}.tar" for digest in digests]
+    write_images(target, [(image, layers)])
+
+
+def write_images(target: Path, images: Sequence[tuple[Image, Sequence[Path]]]) -> None:
+    """Several images, each of its layers as in `write_image`. A layer that many have is in the archive once."""
+    digests = {layer: _digest(layer) for layer in dict.fromkeys(layer for _, layers in images for layer in layers)}
+    manifest = []
     with tarfile.open(target, "w") as archive:
-        file = f"{hashlib.sha256(configuration).hexdigest()}.json"
-        _add(archive, file, configuration)
-        for layer, name in zip(layers, names, strict=True):
-            archive.add(layer, name, filter=_anonymous)
-        manifest = [{"Config": file, "RepoTags": [image.name], "Layers": names}]
+        for layer, digest in digests.items():
+            archive.add(layer, f"{digest}.tar", filter=_anonymous)
+        for image, layers in images:
+            configuration = json.dumps(_configuration(image, [digests[layer] for layer in layers])).encode()
+            file = f"{hashlib.sha256(configuration).hexdigest()}.json"
+            _add(archive, file, configuration)
+            names = [f"{digests[layer]}.tar" for layer in layers]
+            manifest.append({"Config": file, "RepoTags": [image.name], "Layers": names})
         _add(archive, "manifest.json", json.dumps(manifest).encode())
 
 

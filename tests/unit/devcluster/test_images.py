@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.errors import DevclusterError
-from devcluster.images import Entry, Image, names_in, write_image, write_layer
+from devcluster.images import Entry, Image, names_in, write_image, write_images, write_layer
 
 ENTRIES = (
     Entry("bin/"),
@@ -34,6 +34,20 @@ def test_a_layer_holds_what_it_was_given(tmp_path: Path) -> None:
         assert layer.getmember("tmp").mode == 0o1777
         assert layer.getmember("bin/tool").uid == 7
         assert layer.getmember("bin/alias").linkname == "tool"
+
+
+def test_images_of_one_archive_share_layers(tmp_path: Path) -> None:
+    base, top, archive = tmp_path / "base", tmp_path / "top", tmp_path / "images.tar"
+    write_layer(base, ENTRIES)
+    write_layer(top, [Entry("bin/other", b"#!")])
+    one, two = Image("example.test/x:1"), Image("example.test/x:2", environment=["VERSION=2"])
+    write_images(archive, [(one, [base]), (two, [base, top])])
+    assert names_in(archive) == ["example.test/x:1", "example.test/x:2"]
+    with tarfile.open(archive) as content:
+        assert sum(name.endswith(".tar") for name in content.getnames()) == 2
+        first, second = json.load(content.extractfile("manifest.json") or io.BytesIO())
+        assert second["Layers"][:1] == first["Layers"]
+        assert json.load(content.extractfile(second["Config"]) or io.BytesIO())["config"]["Env"] == ["VERSION=2"]
 
 
 def test_an_image_names_its_layers_by_their_digests(tmp_path: Path) -> None:
