@@ -175,7 +175,7 @@ class BackupStoreSpec(Model):
 class BackupStoreStatus(Model):
     """What the operator observes."""
 
-    observed_generation: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Generation of the spec that this status is about."
     )
     conditions: tuple[ConditionModel, ...] = Field(

@@ -105,16 +105,14 @@ class ConditionModel(Model):
         str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     ] = Field(description="Why, as one word of a closed list.")
     message: Text = Field(description="Why, as a sentence.")
-    observed_generation: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(
-        description="Generation that the verdict is about."
-    )
+    observed_generation: Annotated[int, Field(ge=0)] = Field(description="Generation that the verdict is about.")
     last_transition_time: Time = Field(description="When status last changed.")
 
 
 class RunStatus(Model):
     """How far a run is: the same fields for every kind of run."""
 
-    observed_generation: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Generation of the spec that this status is about."
     )
     phase: Phase | None = Field(default=None, description="How far the run is, in a word; derived from the conditions.")

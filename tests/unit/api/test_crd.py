@@ -54,6 +54,11 @@ def test_every_value_is_bounded() -> None:
     assert not [path for path, node in NODES.items() if not is_bounded(path, node)]
 
 
+def test_no_generation_has_a_maximum_that_the_api_server_takes_for_a_negative_number() -> None:
+    # It reads bounds as float64: 2**63 - 1 becomes 2**63, which is -(2**63) as an int64.
+    assert not [path for path, node in ALL.items() if path.endswith("eneration") and "maximum" in node]
+
+
 def is_structural(node: Node) -> bool:
     """Each value has one type, stated where it stands. Source: the Kubernetes documentation of structural schemas."""
     either = bool(node.get("x-kubernetes-int-or-string"))
