@@ -54,11 +54,15 @@ def test_inline_catalog_holds_every_object_and_no_image(tmp_path: Path) -> None:
     assert balise("build", "--config", config, "--inline", "--output", tmp_path) == 0
     assert check_catalog(tmp_path).valid
     documents = list(yaml.safe_load_all((tmp_path / "timonier/catalog.yaml").read_text()))
-    (bundle,) = (each for each in documents if each["schema"] == "olm.bundle")
-    types = [each["type"] for each in bundle["properties"]]
-    assert bundle["image"] == ""
-    assert types.count("olm.bundle.object") == len(load_bundle(BUNDLE).objects)
-    assert "olm.csv.metadata" not in types
+    bundles = [each for each in documents if each["schema"] == "olm.bundle"]
+    folders = [folder for folder in BUNDLE.parent.iterdir() if folder.is_dir()]
+    assert {bundle["name"] for bundle in bundles} == {f"timonier.v{folder.name}" for folder in folders}
+    for bundle in bundles:
+        types = [each["type"] for each in bundle["properties"]]
+        folder = BUNDLE.parent / bundle["name"].removeprefix("timonier.v")
+        assert bundle["image"] == ""
+        assert types.count("olm.bundle.object") == len(load_bundle(folder).objects)
+        assert "olm.csv.metadata" not in types
 
 
 def test_bundles_come_from_folders_and_from_layouts(
