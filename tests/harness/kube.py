@@ -97,7 +97,7 @@ class Kube:
         return self.request("POST", resource_of(manifest).url(manifest["metadata"].get("namespace")), manifest)
 
     def patch(
-        self, resource: Resource, namespace: str, name: str, patch: Any, subresource: str | None = None
+        self, resource: Resource, namespace: str | None, name: str, patch: Any, subresource: str | None = None
     ) -> Manifest:
         """JSON merge patch."""
         path = resource.url(namespace, name, subresource)
