@@ -1,0 +1,127 @@
+"""Make a backup: two snapshots with one tag, the Application as it was first, so that one with data has both."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from timonier.mover.instruction import Instruction
+from timonier.mover.manifest import NOT_DATA, contents
+from timonier.mover.outcome import BackupResult, MoverError
+from timonier.mover.repository import Snapshot, escaped, snapshots, tag
+from timonier.mover.restic import Process, Restic
+
+__all__ = ["Labels", "UnreadableError", "backup", "of_part", "result_of", "summary_of"]
+
+
+# restic's exit code when it left out files: here it did so only with those that vanished before it came to them.
+_SOME_UNREADABLE = 3
+
+
+class UnreadableError(MoverError):
+    """A file that belongs into the backup cannot be read."""
+
+
+class Labels:
+    """What the two snapshots of a run carry: its tags, and a host that stays while pods come and go."""
+
+    def __init__(self, instruction: Instruction) -> None:
+        """Reads `run` and `tags`."""
+        self.run = instruction.text("run")
+        self._tags = instruction.mapping("tags")
+        if taken := {"run", "part"} & self._tags.keys():
+            raise MoverError("Failed", f"The tags {', '.join(sorted(taken))} are the mover's own.")
+
+    def options(self, part: str) -> list[str]:
+        """restic's options for the snapshot that is that part of the backup."""
+        # restic compares with the last snapshot of the same host and paths, and reads only files that changed since.
+        host = ".".join(self._tags[name] for name in ("application", "namespace") if self._tags.get(name))
+        tags = [tag("run", self.run), tag("part", part), *(tag(*pair) for pair in sorted(self._tags.items()))]
+        return ["--host", host or "timonier", *(f"--tag={text}" for text in tags)]
+
+
+def backup(instruction: Instruction, restic: Restic) -> BackupResult:
+    """Back up files. A run whose data is in the repository already is done."""
+    labels, paths = Labels(instruction), instruction.texts("paths")
+    application = instruction.optional_text("application")
+    for path in paths:
+        if not Path(path).is_absolute() or not Path(path).is_dir():
+            raise MoverError("Failed", f"{path} cannot be backed up: it must be a folder, with its whole path.")
+    found = snapshots(restic, run=labels.run)
+    if done := of_part(found, "data"):
+        return result_of(restic, done.id, 0)
+    if application and not of_part(found, "application"):
+        _save(restic, labels, "application", "--", application)
+    excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
+    snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
+    return result_of(restic, snapshot, added)
+
+
+def of_part(found: tuple[Snapshot, ...], part: str) -> Snapshot | None:
+    """The snapshot among a run's that is that part of the backup."""
+    return next((snapshot for snapshot in found if snapshot.tags.get("part") == part), None)
+
+
+def result_of(restic: Restic, snapshot: str, added: int) -> BackupResult:
+    """What a snapshot holds, by asking the repository."""
+    held = contents(restic, snapshot)
+    return BackupResult(held.snapshot, held.bytes, added, held.files, held.hash)
+
+
+def summary_of(process: Process) -> tuple[str, int]:
+    """The id of the snapshot that a backup made and the bytes that it added, once restic has ended."""
+    summary: dict[str, object] = {}
+    for line in process.stdout:
+        if b'"summary"' in line:
+            summary = json.loads(line)
+    process.finish(_SOME_UNREADABLE)
+    snapshot = summary.get("snapshot_id")
+    if not snapshot:
+        raise MoverError("Failed", "restic made no snapshot, and did not say why.")
+    return str(snapshot), int(str(summary.get("data_added", 0)))
+
+
+def _save(restic: Restic, labels: Labels, part: str, *arguments: str) -> tuple[str, int]:
+    try:
+        with restic.start("backup", "--json", *labels.options(part), *arguments) as process:
+            # restic would go on without what it cannot read, and leave a snapshot that looks whole.
+            process.on_complaint = _unreadable
+            return summary_of(process)
+    except UnreadableError:
+        # When the file was among the last, restic had saved the snapshot before it could be stopped.
+        if hasty := of_part(snapshots(restic, run=labels.run), part):
+            _forget(restic, hasty.id)
+        raise
+
+
+def _forget(restic: Restic, snapshot: str) -> None:
+    for pause in (1, 2, 4, 8, 15):
+        try:
+            restic.run("forget", snapshot)
+        except MoverError as error:
+            if error.code != "Locked":
+                raise
+            time.sleep(pause)
+        else:
+            return
+    restic.run("forget", snapshot)
+
+
+def _unreadable(line: str) -> UnreadableError | None:
+    """An error for a line in which restic says that it could not read a file, unless the file is just gone."""
+    try:
+        said = json.loads(line)
+        item = said["item"] if said["message_type"] == "error" else None
+    except (ValueError, TypeError, KeyError):
+        return None
+    if not isinstance(item, str):
+        return None
+    try:
+        os.lstat(item)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return UnreadableError("PermissionDenied", f"{item} cannot be read: {error.strerror}. Nothing was stored.")
+    if os.access(item, os.R_OK):
+        return UnreadableError("Failed", f"{item} could not be read: {said.get('error')}. Nothing was stored.")
+    return UnreadableError("PermissionDenied", f"{item} cannot be read: permission denied. Nothing was stored.")

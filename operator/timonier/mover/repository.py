@@ -1,0 +1,110 @@
+"""What we ask of a repository: is it there, what does it hold, who locks it."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+from timonier.mover.outcome import Lock, MoverError
+from timonier.mover.restic import Restic
+
+__all__ = ["Snapshot", "escaped", "locks", "open_repository", "snapshots", "tag", "unlock"]
+
+# A comma separates tags; a percent sign is how we write what must not be written.
+_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "%,")
+_MOST_LOCKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot; `tags` are those of the form name=value, `time` is in UTC."""
+
+    id: str
+    time: str
+    paths: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+def open_repository(restic: Restic, seconds: float) -> str:
+    """The repository's identity. Tasks begin here: nothing else bounds how long a store keeps us waiting."""
+    try:
+        found = json.loads(restic.run("cat", "config", "--no-lock", seconds=seconds))
+        return str(found["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise MoverError("Corrupted", "The repository is damaged: its configuration cannot be read.") from error
+
+
+def unlock(restic: Restic, seconds: float) -> None:
+    """Remove every lock; only for whoever knows that nobody holds one."""
+    restic.run("unlock", "--remove-all", seconds=seconds)
+
+
+def locks(restic: Restic) -> tuple[Lock, ...]:
+    """Who holds locks now, at most 20 of them."""
+    ids = restic.run("list", "locks", "--no-lock", seconds=restic.patience).decode().split()
+    return tuple(lock for name in ids[:_MOST_LOCKS] if (lock := _lock(restic, name)) is not None)
+
+
+def snapshots(restic: Restic, *, run: str | None = None) -> tuple[Snapshot, ...]:
+    """All snapshots, or those of one run, the oldest first."""
+    chosen = ["--tag", tag("run", run)] if run else []
+    found = json.loads(restic.run("snapshots", "--json", "--no-lock", *chosen) or b"[]") or []
+    return tuple(sorted(map(_snapshot, found), key=lambda snapshot: (snapshot.time, snapshot.id)))
+
+
+def tag(name: str, value: str) -> str:
+    """A tag that restic takes as one, whatever is in the value.
+
+    >>> tag("image", "web:1,5%")
+    'image=web:1%2C5%25'
+    """
+    return f"{name}={quote(value, safe=_PLAIN)}"
+
+
+def escaped(path: str) -> str:
+    """A pattern of restic's that fits this path alone.
+
+    >>> print(escaped("/data/[a]"))
+    /data/\\[a]
+    """
+    return re.sub(r"([\\*?\[$])", lambda match: {"$": "$$"}.get(match[1], "\\" + match[1]), path)
+
+
+def _lock(restic: Restic, name: str) -> Lock | None:
+    try:
+        found = json.loads(restic.run("cat", "lock", name, "--no-lock", seconds=restic.patience))
+    except (MoverError, ValueError):
+        return None  # it was released while we looked
+    return Lock(
+        hostname=str(found.get("hostname", "")),
+        pid=int(found.get("pid", 0)),
+        time=_utc(str(found.get("time", ""))),
+        exclusive=bool(found.get("exclusive", False)),
+    )
+
+
+def _snapshot(found: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(
+        id=str(found["id"]),
+        time=_utc(str(found["time"])),
+        paths=tuple(found.get("paths") or ()),
+        tags=dict(_named(found.get("tags") or ())),
+    )
+
+
+def _named(tags: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for text in tags:
+        name, separator, value = text.partition("=")
+        if separator:
+            yield name, unquote(value)
+
+
+def _utc(time: str) -> str:
+    # restic writes nanoseconds and the zone of whoever wrote; RFC 3339 in UTC to the second is what objects have.
+    try:
+        return datetime.fromisoformat(re.sub(r"\.\d+", "", time)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return time

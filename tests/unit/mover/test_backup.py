@@ -1,0 +1,180 @@
+"""Backups with the real restic: what is kept, what is refused, and that doing it again changes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PASSWORD, Store
+
+TAGS = {"application": "web", "namespace": "shop", "method": "Files", "revision": "web-1,2%", "zone": "ä"}
+
+
+def test_a_backup_is_made_once_found_by_a_survey_and_forgotten(store: Store, volume: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "application.json"
+    saved.write_text(json.dumps({"spec": {"image": "web:1"}}))
+    made = {"paths": [str(volume)], "application": str(saved), "run": "u-1", "tags": TAGS}
+    first = store.done("backup", **made)
+    assert first["files"] == 6
+    assert first["bytes"] == 5 + 5 + 3 + 5 + 300_000 + 2
+    assert first["added"] > 300_000
+    assert len(first["snapshot"]) == 64
+
+    (volume / "later").write_text("not in it")
+    assert store.done("backup", **made) == {**first, "added": 0}
+    assert len(list((store.folder / "snapshots").iterdir())) == 2
+
+    outcome = store.mover("survey")
+    (line,) = outcome.lines("TIMONIER-SNAPSHOT")
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "run": "u-1", "snapshot": first["snapshot"], "application": "web", "namespace": "shop", "method": "Files",
+        "revision": "web-1,2%", "bytes": first["bytes"], "files": 6, "manifestHash": first["manifestHash"],
+        "tags": {"zone": "ä"},
+    }  # fmt: skip
+    assert outcome.result["snapshots"] == 1
+    assert outcome.result["bytes"] > 300_000
+    assert (outcome.result["created"], outcome.result["checked"]) == (False, False)
+    (line,) = store.mover("survey", known=["u-1"]).lines("TIMONIER-SNAPSHOT")
+    assert (line["run"], line["files"]) == ("u-1", None)
+
+    printed = store.mover("application", run="u-1").lines("TIMONIER-APPLICATION")
+    assert printed == [{"spec": {"image": "web:1"}}]
+    assert store.refused("application", run="u-2")["error"] == "SnapshotNotFound"
+
+    assert store.done("forget", runs=["u-1", "u-0"], prune=True) == {"snapshots": 2, "pruned": True}
+    assert store.done("forget", runs=["u-1"]) == {"snapshots": 0, "pruned": False}
+    assert not [path for path in (store.folder / "data").rglob("*") if path.is_file()]
+
+
+def test_data_without_its_application_is_no_backup(store: Store, volume: Path) -> None:
+    store.done("backup", paths=[str(volume)], run="u-1")
+    outcome = store.mover("survey", initialize=True, check=True, readData="100%")
+    assert outcome.lines("TIMONIER-SNAPSHOT") == []
+    assert (outcome.result["created"], outcome.result["checked"], outcome.result["snapshots"]) == (False, True, 0)
+
+
+def test_a_backup_after_a_killed_one_has_both_parts(store: Store, volume: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "application.json"
+    saved.write_text("{}")
+    store.restic("backup", "--tag", "run=u-1,part=application", str(saved))
+    store.done("backup", paths=[str(volume)], application=str(saved), run="u-1")
+    found = json.loads(store.restic("snapshots", "--json"))
+    assert sorted(tag for snapshot in found for tag in snapshot["tags"] if tag.startswith("part")) == [
+        "part=application",
+        "part=data",
+    ]
+
+
+def test_a_repository_is_made_only_where_that_is_wished(store: Store) -> None:
+    shutil.rmtree(store.folder)
+    assert store.refused("survey")["error"] == "NotInitialized"
+    assert not store.folder.exists()
+    made = store.done("survey", initialize=True)
+    assert (made["created"], made["snapshots"], made["bytes"]) == (True, 0, 0)
+
+
+def test_what_goes_wrong_has_its_own_code(store: Store, volume: Path) -> None:
+    wrong = store.refused("survey", env={"RESTIC_PASSWORD": "open sesame"})
+    assert (wrong["error"], "password" in wrong["message"]) == ("WrongPassword", True)
+    away = store.refused("survey", env={"RESTIC_REPOSITORY": "rest:http://me:secret@127.0.0.1:9/x"})
+    assert away["error"] == "Unreachable"
+    assert store.refused("dance") == {
+        "error": "Failed",
+        "message": "There is an unknown task 'dance' in TIMONIER_TASK.",
+    }
+    assert store.refused("backup", run="u-1", paths="x")["error"] == "Failed"
+    assert store.refused("restore", snapshot="--help", target="/")["error"] == "SnapshotNotFound"
+    assert store.refused("restore", snapshot="0" * 64, target="/")["error"] == "SnapshotNotFound"
+
+
+def test_a_store_that_does_not_answer_is_given_up(store: Store) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rest:http://127.0.0.1:{silent.getsockname()[1]}/x"
+        began = time.monotonic()
+        refused = store.refused("survey", openSeconds=0.5, env={"RESTIC_REPOSITORY": address})
+    assert refused["error"] == "Unreachable"
+    assert "within 0.5 s" in refused["message"]
+    assert time.monotonic() - began < 10
+
+
+def test_a_damaged_repository_is_found_by_the_check(store: Store, volume: Path) -> None:
+    store.done("backup", paths=[str(volume)], run="u-1")
+    pack = max((path for path in (store.folder / "data").rglob("*") if path.is_file()), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    content = bytearray(pack.read_bytes())
+    content[1000] ^= 1
+    pack.write_bytes(content)
+    assert store.refused("survey", check=True, readData="100%")["error"] == "Corrupted"
+
+
+def test_a_lock_is_described_and_broken_on_demand(store: Store) -> None:
+    process = subprocess.Popen(
+        ["restic", "backup", "--stdin"], env=store.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    store.wait_for_lock(process)
+    process.kill()
+    process.communicate()
+    refused = store.refused("forget", runs=[], prune=True)
+    assert refused["error"] == "Locked"
+    (lock,) = refused["locks"]
+    assert (lock["hostname"], lock["pid"], lock["exclusive"]) == (os.uname().nodename, process.pid, False)
+    assert lock["time"].endswith("Z")
+    assert store.done("forget", runs=[], prune=True, unlock=True)["pruned"] is True
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make files that another user cannot read")
+def test_a_backup_without_a_file_that_cannot_be_read_is_none(store: Store, volume: Path) -> None:
+    (volume / "sub").chmod(0o755)
+    for place in (store.folder, store.home, volume.parent):
+        subprocess.run(["chown", "-R", "65532:65532", str(place)], check=True)
+    for parent in [volume.parent, *volume.parent.parents][:4]:
+        parent.chmod(parent.stat().st_mode | stat.S_IXOTH | stat.S_IXGRP)
+    (volume / "private").write_text("root's")
+    (volume / "private").chmod(0o600)
+    task = json.dumps({"task": "backup", "paths": [str(volume)], "run": "u-1"})
+    command = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "/usr/bin/env", "python3"]
+    package = Path(__file__).parents[3] / "operator"
+    ran = subprocess.run(
+        [*command, "-m", "timonier.mover"], check=False, capture_output=True,
+        env=store.environment(TIMONIER_TASK=task, PYTHONPATH=str(package), PYTHONDONTWRITEBYTECODE="1"),
+    )  # fmt: skip
+    assert ran.returncode == 1, ran.stderr
+    result = json.loads((store.home / "result").read_text())
+    assert (result["error"], "private cannot be read" in result["message"]) == ("PermissionDenied", True)
+    assert not list((store.folder / "snapshots").iterdir())
+
+
+def test_a_mover_that_is_told_to_stop_leaves_no_lock(store: Store, volume: Path) -> None:
+    with (volume / "huge").open("wb") as file:
+        file.truncate(40 << 30)
+    process = store.start({"task": "backup", "paths": [str(volume)], "run": "u-1"})
+    store.wait_for_lock(process)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    outcome = store.end(process)
+    assert (outcome.code, outcome.result["error"]) == (1, "Interrupted")
+    assert not list((store.folder / "locks").iterdir())
+    assert not list((store.folder / "snapshots").iterdir())
+
+
+def test_the_password_is_on_no_command_line(store: Store, volume: Path) -> None:
+    (volume / "huge").touch()
+    os.truncate(volume / "huge", 40 << 30)
+    process = store.start({"task": "backup", "paths": [str(volume)], "run": "u-1"})
+    store.wait_for_lock(process)
+    lines = [
+        path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if (path.parent / "environ").is_file()
+    ]  # fmt: skip
+    process.send_signal(signal.SIGTERM)
+    store.end(process)
+    ours = [line for line in lines if str(volume).encode() in line and b"restic" in line]
+    assert ours
+    assert not [line for line in ours if PASSWORD.encode() in line]
