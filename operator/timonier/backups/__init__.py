@@ -1,0 +1,1 @@
+"""Back up an application's data: when, and which backups are kept."""
