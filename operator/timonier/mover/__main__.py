@@ -1,4 +1,4 @@
-"""Do the task in $TIMONIER_TASK, and leave what came of it for kubelet to take over."""
+"""Do the task in $TIMONIER_TASK, and leave what came of it for kubelet to take over; or pass on a stream."""
 
 import os
 import signal
@@ -10,10 +10,12 @@ from types import FrameType
 
 from timonier.mover.backup import backup
 from timonier.mover.instruction import Instruction, parse
+from timonier.mover.meeting import stream
 from timonier.mover.outcome import Interruption, MoverError, Result, failure, failure_of_system, success
 from timonier.mover.repository import locks, open_repository, unlock
 from timonier.mover.restic import OPEN_SECONDS, Restic, from_environment
 from timonier.mover.restore import restore
+from timonier.mover.streams import receive, send
 from timonier.mover.survey import application, forget, survey
 
 __all__ = ["main"]
@@ -24,7 +26,9 @@ _TASKS: dict[str, _Task] = {
     "application": application,
     "backup": backup,
     "forget": forget,
+    "receive": receive,
     "restore": restore,
+    "send": send,
     "survey": survey,
 }
 
@@ -33,11 +37,13 @@ def main() -> int:
     """The exit code: 0 when the task is done."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
+    if sys.argv[1:] == ["stream"]:
+        return stream(os.environ)
     try:
         left, code = success(_done()), 0
     except MoverError as error:
-        print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
         left, code = failure(error), 1
+    print(left.decode(), file=sys.stderr, flush=True)
     Path(os.environ.get("TIMONIER_RESULT", "/dev/termination-log")).write_bytes(left)
     return code
 

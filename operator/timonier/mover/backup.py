@@ -11,7 +11,7 @@ from timonier.mover.outcome import BackupResult, MoverError
 from timonier.mover.repository import Snapshot, escaped, snapshots, tag
 from timonier.mover.restic import Process, Restic
 
-__all__ = ["Labels", "UnreadableError", "backup", "of_part", "result_of", "summary_of"]
+__all__ = ["Labels", "UnreadableError", "backup", "of_part", "result_of", "save_application", "summary_of"]
 
 
 # restic's exit code when it left out files: here it did so only with those that vanished before it came to them.
@@ -43,15 +43,13 @@ class Labels:
 def backup(instruction: Instruction, restic: Restic) -> BackupResult:
     """Back up files. A run whose data is in the repository already is done."""
     labels, paths = Labels(instruction), instruction.texts("paths")
-    application = instruction.optional_text("application")
     for path in paths:
         if not Path(path).is_absolute() or not Path(path).is_dir():
             raise MoverError("Failed", f"{path} cannot be backed up: it must be a folder, with its whole path.")
     found = snapshots(restic, run=labels.run)
     if done := of_part(found, "data"):
         return result_of(restic, done.id, 0)
-    if application and not of_part(found, "application"):
-        _save(restic, labels, "application", "--", application)
+    save_application(restic, labels, instruction, found)
     excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
     snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
     return result_of(restic, snapshot, added)
@@ -60,6 +58,13 @@ def backup(instruction: Instruction, restic: Restic) -> BackupResult:
 def of_part(found: tuple[Snapshot, ...], part: str) -> Snapshot | None:
     """The snapshot among a run's that is that part of the backup."""
     return next((snapshot for snapshot in found if snapshot.tags.get("part") == part), None)
+
+
+def save_application(restic: Restic, labels: Labels, instruction: Instruction, found: tuple[Snapshot, ...]) -> None:
+    """Back up the Application, if the instruction has one and `found` of the run has not."""
+    application = instruction.optional_text("application")
+    if application and not of_part(found, "application"):
+        _save(restic, labels, "application", "--", application)
 
 
 def result_of(restic: Restic, snapshot: str, added: int) -> BackupResult:

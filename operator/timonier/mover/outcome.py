@@ -18,6 +18,7 @@ __all__ = [
     "MoverError",
     "RestoreResult",
     "Result",
+    "SendResult",
     "SurveyResult",
     "failure",
     "failure_of_system",
@@ -102,6 +103,15 @@ class RestoreResult(Result):
     files: int
     manifest_hash: str
     in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult(Result):
+    """What was given away, and the hash over it."""
+
+    snapshot: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,9 @@ class Process:
         """What a line of stderr means for the command: an error ends it at once."""
 
     @property
-    def stdin(self) -> IO[bytes]:
-        """Where data for restic is written, when it was started with a pipe."""
-        if self._popen.stdin is None:
-            raise MoverError("Failed", "restic was started without an input.")
-        return self._popen.stdin
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
 
     @property
     def stdout(self) -> IO[bytes]:
@@ -95,12 +93,6 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._popen.kill()
                 self._popen.wait()
-        for stream in (self._popen.stdin, self._popen.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:  # what was still buffered for restic has no reader any more
-                    continue
 
     def _listen(self) -> None:
         assert self._popen.stderr is not None  # noqa: S101 - always started with a pipe
@@ -141,12 +133,12 @@ class Restic:
 
     @contextmanager
     def start(
-        self, *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE, cwd: Path | None = None
+        self, *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
     ) -> Iterator[Process]:
         """Run it for as long as the block lasts; whatever leaves the block, restic is gone afterwards."""
         command = [self.program, *self.options, *arguments]
         with subprocess.Popen(
-            command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=dict(self.environment), cwd=cwd
+            command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=dict(self.environment)
         ) as popen:
             process = Process(popen, self.redact, self.patience)
             process.listen()
