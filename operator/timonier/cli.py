@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         help="serve /metrics here; empty for nowhere (default: %(default)s)",
     )
     run.add_argument(
+        "--mover-image",
+        default=environment.get("RELATED_IMAGE_MOVER", ""),
+        metavar="IMAGE",
+        help="image that moves data between volumes and stores (default: $RELATED_IMAGE_MOVER, else this version's)",
+    )
+    run.add_argument(
         "--log-level",
         default="info",
         choices=["debug", "info", "warning", "error"],
@@ -103,6 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         health_address=arguments.health_address,
         metrics_address=arguments.metrics_address,
+        mover_image=arguments.mover_image,
     )
     try:
         import uvloop  # noqa: PLC0415 - absent on interpreters that it does not support

@@ -19,6 +19,8 @@ from uuid import uuid4
 from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
 from timonier.api.resources import CONTROLLER_REVISIONS, EVENTS, JOBS, LEASES
 from timonier.applications.reconciler import ApplicationReconciler
+from timonier.backups.reconciler import BackupReconciler
+from timonier.backups.store_reconciler import BackupStoreReconciler
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.client import Client, connect
@@ -29,15 +31,18 @@ from timonier.engine.lease import Election
 from timonier.engine.metrics import distribution_version
 from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
+from timonier.runs.driver import Driver, Gate
+from timonier.runs.movers import Movers
 
 __all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
 
 LEASE_NAME: Final = "timonier"
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
-RECONCILERS: Final = (ApplicationReconciler,)
+RECONCILERS: Final = (ApplicationReconciler, BackupStoreReconciler, BackupReconciler)
 _SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
 """Labels that watched objects carry, where it is not that of their Application."""
+_MOVER: Final = "registry.timonier.dev/timonier/timonier-mover"
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DRAIN_SECONDS = 10.0
 _STUCK_SECONDS = 600.0
@@ -51,7 +56,11 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one replica runs. `watch_namespaces` empty means the whole cluster; an empty address serves nothing."""
+    """How one replica runs.
+
+    `watch_namespaces` empty means the whole cluster; an empty address serves nothing; without a `mover_image` it is
+    that of this version.
+    """
 
     kubeconfig: str | None = None
     namespace: str = ""
@@ -59,6 +68,7 @@ class Options:
     workers: int = 16
     health_address: str = ":8081"
     metrics_address: str = ":8080"
+    mover_image: str = ""
     identity: str = field(default_factory=lambda: f"{os.uname().nodename}_{uuid4().hex[:8]}")
 
 
@@ -67,6 +77,11 @@ def own_namespace() -> str:
     if name := os.environ.get("OPERATOR_NAMESPACE"):
         return name
     return _SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if _SERVICE_ACCOUNT_NAMESPACE.exists() else "default"
+
+
+def mover_image() -> str:
+    """The mover's image of this version of the operator."""
+    return f"{_MOVER}:v{distribution_version()}"
 
 
 async def run(options: Options) -> None:
@@ -100,7 +115,7 @@ class _Replica:
         self._cache = cache
         self._controllers = tuple(
             Controller(name, reconciler, workers=options.workers, clock=time.monotonic, random=random.random)
-            for name, reconciler in _reconcilers(cache, applier, recorder)
+            for name, reconciler in _reconcilers(cache, applier, recorder, options.mover_image or mover_image())
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
@@ -164,8 +179,14 @@ class _Replica:
         await self._election.release(self._client.unguarded())
 
 
-def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder) -> list[tuple[str, Reconciler]]:
-    return [("application", ApplicationReconciler(cache, applier, recorder))]
+def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder, image: str) -> list[tuple[str, Reconciler]]:
+    movers = Movers(cache, applier, image)
+    driver, gate = Driver(cache, applier, recorder, movers), Gate()
+    return [
+        ("application", ApplicationReconciler(cache, applier, recorder)),
+        ("backupstore", BackupStoreReconciler(cache, applier, recorder, movers)),
+        ("backup", BackupReconciler(driver, gate)),
+    ]
 
 
 def _watched_kinds(controllers: Sequence[Controller]) -> list[WatchedKind]:
@@ -212,6 +233,8 @@ def deployment(image: str) -> dict[str, Any]:
             {"name": "OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "WATCH_NAMESPACE",
              "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['olm.targetNamespaces']"}}},
+            # By this name, tools that mirror a catalog's images find it, and replace it.
+            {"name": "RELATED_IMAGE_MOVER", "value": mover_image()},
         ],
         "ports": [
             {"name": "metrics", "containerPort": 8080, "protocol": "TCP"},

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 
 # group, resource or resource/subresource, verb
 Permission = tuple[str, str, str]
-WITNESSES = {"test_applications.py", "test_crash_safety.py", "test_leadership.py"}
+WITNESSES = {"test_applications.py", "test_backups.py", "test_crash_safety.py", "test_leadership.py"}
 
 
 def granted() -> Iterator[Permission]:
@@ -60,4 +60,6 @@ def test_no_wildcards_and_no_escalation() -> None:
     for group, resource, verb in granted():
         assert "*" not in (group, resource, verb)
         assert verb not in ("escalate", "bind", "impersonate")
-        assert resource not in ("secrets", "pods/exec")
+        assert resource != "pods/exec"
+        # Those that a store names are read one by one, by their name; the operator never has all of them.
+        assert resource != "secrets" or verb in ("create", "delete", "get")

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from harness.images import MOVER
 from harness.kube import Kube
 
 __all__ = ["OperatorProcess", "running_operator", "service_account_kubeconfig"]
@@ -127,7 +128,9 @@ def start_operator(kubeconfig: Path, namespace: str, log: Path, *arguments: str,
         *arguments,
     ]  # fmt: skip
     with log.open("ab") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=sink, env={**os.environ, **environment})
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=sink, env={**os.environ, "RELATED_IMAGE_MOVER": MOVER, **environment}
+        )
     return OperatorProcess(process, log, health, metrics)
 
 

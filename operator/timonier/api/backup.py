@@ -77,12 +77,12 @@ class BackupStatus(RunStatus):
         default=(), max_length=32, description="VolumeSnapshots that hold it.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )  # fmt: skip
-    bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes of data in it.")
+    bytes: Annotated[int, Field(ge=0, le=2**62)] | None = Field(default=None, description="Bytes of data in it.")
     size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
-    transferred: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+    transferred: Annotated[int, Field(ge=0, le=2**62)] | None = Field(
         default=None, description="Bytes added to the store."
     )
-    files: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Files in it.")
+    files: Annotated[int, Field(ge=0, le=2**62)] | None = Field(default=None, description="Files in it.")
     manifest_hash: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, description="Hash over name, type, size and mode of every file; a restore is compared with it."
     )

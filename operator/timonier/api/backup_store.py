@@ -192,7 +192,7 @@ class BackupStoreStatus(Model):
         default=None, description="Identity of the repository; it stays the same for its whole life."
     )
     backups: _Count | None = Field(default=None, description="Backups in it.")
-    bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes stored.")
+    bytes: Annotated[int, Field(ge=0, le=2**62)] | None = Field(default=None, description="Bytes stored.")
     size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes stored, for people.")
     last_check_time: Time | None = Field(default=None, description="When it was last looked at.")
     last_integrity_check_time: Time | None = Field(default=None, description="When its integrity was last checked.")

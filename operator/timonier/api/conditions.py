@@ -5,10 +5,12 @@ Source: https://github.com/kubernetes/community/blob/master/contributors/devel/s
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
-__all__ = ["Condition", "ConditionStatus", "merged", "stated"]
+from timonier.api.moments import stamp
+
+__all__ = ["Condition", "ConditionStatus", "condition_of", "merged", "stated"]
 
 _LONGEST_MESSAGE: Final = 2048
 
@@ -34,7 +36,7 @@ def merged(
     Conditions of `previous` that are not given any more are left out.
     """
     before = {condition["type"]: condition for condition in previous}
-    stamp = (now.astimezone(UTC) if now.tzinfo else now).strftime("%Y-%m-%dT%H:%M:%SZ")
+    written = stamp(now)
     result = []
     for condition in conditions:
         old = before.get(condition.type)
@@ -48,7 +50,7 @@ def merged(
                 if len(condition.message) <= _LONGEST_MESSAGE
                 else f"{condition.message[: _LONGEST_MESSAGE - 1]}…",
                 "observedGeneration": generation,
-                "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old is not None else stamp,
+                "lastTransitionTime": old.get("lastTransitionTime", written) if same and old is not None else written,
             }
         )
     return result
@@ -57,3 +59,9 @@ def merged(
 def stated(previous: Sequence[Mapping[str, Any]], type_: str) -> str | None:
     """The status of one condition in a list of them; None when it is not there."""
     return next((condition.get("status") for condition in previous if condition.get("type") == type_), None)
+
+
+def condition_of(status: Mapping[str, Any], type_: str) -> Mapping[str, Any] | None:
+    """One condition of a status; None when it is not there."""
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions", ())
+    return next((condition for condition in conditions if condition.get("type") == type_), None)

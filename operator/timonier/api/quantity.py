@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["PATTERN", "amount", "canonical"]
+__all__ = ["PATTERN", "amount", "canonical", "rounded"]
 
 PATTERN: Final = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]{1,2}))?$"
 """A quantity that is not negative: nothing that an Application asks for can be."""
@@ -45,6 +45,18 @@ def amount(text: str | int | float) -> Fraction:
     Fraction(1, 4)
     """
     return _parse(text)[0]
+
+
+def rounded(count: int) -> str:
+    """A number of bytes for people: at most three digits before the unit.
+
+    >>> rounded(0), rounded(1023), rounded(1536), rounded(5 * 2**30)
+    ('0', '1023', '1.5Ki', '5Gi')
+    """
+    value, power = float(count), 0
+    while value >= 1024 and power < 6:
+        value, power = value / 1024, power + 1
+    return f"{value:.1f}".removesuffix(".0") + _BINARY[power]
 
 
 def _parse(text: str | int | float) -> tuple[Fraction, str]:

@@ -165,7 +165,7 @@ class RestoreStatus(RunStatus):
     safety_backup: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="Backup of the data that was there before."
     )
-    bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes of data restored.")
+    bytes: Annotated[int, Field(ge=0, le=2**62)] | None = Field(default=None, description="Bytes of data restored.")
     quiesced: bool | None = Field(
         default=None,
         description="True while the application is stopped for the restore: the operator keeps it at zero.",

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from pydantic import ValidationError
-
 from timonier.api.application import Application
 from timonier.api.resources import (
     APPLICATIONS,
@@ -34,6 +32,7 @@ from timonier.engine.cache import Cache
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
 from timonier.engine.events import EventRecorder, Transition
+from timonier.engine.reading import read
 
 __all__ = ["ApplicationReconciler"]
 
@@ -106,11 +105,8 @@ class ApplicationReconciler:
         manifest = self._cache.get(APPLICATIONS, request)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
             return Result()  # what is left is for the garbage collector: there is no finalizer to release
-        try:
-            application = Application.model_validate(manifest)
-        except ValidationError as error:
-            # The API server checks the same rules: this is an object of another version of the definition.
-            logger.error("the spec is not of a form that this version knows: %s", _without_values(error))  # noqa: TRY400
+        application = read(Application, manifest)
+        if application is None:
             return Result()
         live = await self._observe(application)
         now = datetime.now(UTC)
@@ -192,11 +188,6 @@ def _again(wanted: Plan, now: datetime) -> float | None:
     if unready is None:
         return None
     return min(next_look(unready), _CONFLICT_RETRY) if wanted.blocked else next_look(unready)
-
-
-def _without_values(error: ValidationError) -> str:
-    """What is wrong and where, without what stands there: it may be a password."""
-    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
 
 
 def _observed(live: Live) -> Observed:

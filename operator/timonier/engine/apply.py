@@ -21,9 +21,9 @@ class Applier:
         self._client = client
         self._cache = cache
 
-    async def live(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+    async def live(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
         """The object as the cache has it, else as the API server has it: foreign objects are not in the cache."""
-        known = self._cache.get(resource, Request(namespace, name))
+        known = self._cache.get(resource, Request(namespace or "", name))
         if known is not None:
             return known
         try:

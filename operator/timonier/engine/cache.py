@@ -103,6 +103,14 @@ class Cache:
             if namespace is None or key.namespace == namespace:
                 yield _decode(entry.data)
 
+    def find(self, uid: str, resources: Collection[Resource]) -> Request | None:
+        """The key of the object of one of these resources that has that uid."""
+        for resource in resources:
+            for key, entry in self._entries.get(resource, {}).items():
+                if entry.uid == uid:
+                    return key
+        return None
+
     def keys(self, resource: Resource) -> tuple[Request, ...]:
         """The keys of all objects of a resource."""
         return tuple(self._entries.get(resource, ()))

@@ -131,6 +131,12 @@ class Restic:
     redact: Redaction
     patience: float = OPEN_SECONDS
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the repository is, when it is one of files that this pod has."""
+        address = self.environment.get("RESTIC_REPOSITORY", "")
+        return Path(address) if address.startswith("/") else None
+
     @contextmanager
     def start(
         self, *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE

@@ -1,6 +1,9 @@
 """Look into a store: is it there and sound, and which backups does it have?"""
 
 import json
+import os
+from contextlib import suppress
+from pathlib import Path
 
 from timonier.mover.instruction import Instruction
 from timonier.mover.manifest import contents
@@ -32,7 +35,22 @@ def initialize(restic: Restic, seconds: float) -> tuple[str, bool]:
             return open_repository(restic, seconds), False  # somebody else was faster
         except MoverError:
             raise error from None
+    if place := restic.folder:
+        _share(place)
     return open_repository(restic, seconds), True
+
+
+def _share(place: Path) -> None:
+    """Let the whole group in: each application's mover has a user of its own, and one group is common to all.
+
+    From the mode of the file `config`, restic takes that of every file that it makes later.
+    """
+    for folder, _, files in os.walk(place):
+        with suppress(PermissionError):  # the root of a volume is not ours; what is in it is
+            Path(folder).chmod(0o2770)
+        for name in files:
+            file = Path(folder, name)
+            file.chmod(file.stat().st_mode | 0o040)
 
 
 def survey(instruction: Instruction, restic: Restic) -> SurveyResult:

@@ -1,0 +1,125 @@
+"""How one Backup goes on from what is seen: pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from timonier.api import quantity
+from timonier.api.application import Application
+from timonier.api.backup import Backup
+from timonier.api.backup_store import BackupStore
+from timonier.api.runs import StepStatus
+from timonier.applications.workload import image_reference
+from timonier.backups.access import unready
+from timonier.runs.reasons import Reason, Words
+from timonier.runs.turn import Record, Run, StepPlan
+
+__all__ = ["TRANSFER", "Surroundings", "facts", "instruction", "obstacle", "record_of", "run_of"]
+
+TRANSFER: Final = "Transfer"
+"""The step that gets the data into the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a Backup depends on.
+
+    `refused` says why the store may not be used from here, `rival` which other run of the Application is under way,
+    `unreachable` why no mover could have the volumes, of which `paths` has the places in its pod.
+    """
+
+    application: Application | None
+    store: BackupStore | None
+    refused: str | None = None
+    rival: str | None = None
+    unreachable: Words | None = None
+    paths: tuple[str, ...] = ()
+
+
+def run_of(backup: Backup, known: Mapping[str, Any]) -> Run:
+    """The Backup as a run with its steps; `known` goes into its status when it begins."""
+    metadata, target = backup.metadata, backup.spec.target_ref.name
+    return Run(
+        what=f"backup of {target}",
+        generation=metadata.generation,
+        created=metadata.creation_timestamp,
+        spec=backup.spec,
+        status=backup.status,
+        plans=(StepPlan(TRANSFER),),
+        facts=known,
+    )
+
+
+def obstacle(backup: Backup, around: Surroundings) -> Words | None:
+    """Why it cannot begin now; None when it can."""
+    return next((words for words in _obstacles(backup, around) if words), None)
+
+
+def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
+    """What stands in the way, or None for each thing that does not; whoever asks stops at the first."""
+    name, where = backup.spec.target_ref.name, backup.spec.store_ref
+    if around.application is None:
+        yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
+        return
+    if (backup.spec.method or "Files") != "Files":
+        yield Reason.NOT_SUPPORTED, f"the method {backup.spec.method} is not there yet"
+    if where is None:
+        yield Reason.STORE_NOT_STATED, "spec.storeRef is not set"
+    elif around.store is None:
+        yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {where.name}"
+    else:
+        yield (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
+        yield None if around.paths else _without_volumes(around.application)
+        yield around.unreachable
+        yield unready(around.store, writes=True)
+    if around.rival:
+        yield Reason.ANOTHER_RUN, f"{around.rival} of the same Application is under way, and comes first"
+
+
+def _without_volumes(application: Application) -> Words:
+    name = application.metadata.name
+    if application.spec.workload.storage:
+        return Reason.VOLUME_NOT_REACHABLE, f"no volume of the Application {name} is there yet"
+    return Reason.NOTHING_TO_BACK_UP, f"the Application {name} has no volumes: workload.storage is empty"
+
+
+def facts(backup: Backup, application: Application | None, store: BackupStore | None) -> dict[str, Any]:
+    """What is known when the backup begins, for its status."""
+    if application is None or store is None:
+        return {}
+    return {
+        "method": backup.spec.method or "Files",
+        "store": {"name": store.metadata.name, "namespace": store.metadata.namespace},
+        "applicationImage": image_reference(application.spec.workload.image),
+    }
+
+
+def instruction(backup: Backup, application: Application, paths: tuple[str, ...], file: str) -> dict[str, Any]:
+    """What the mover is told. `file` is where it finds the Application."""
+    tags = {
+        "application": application.metadata.name,
+        "namespace": application.metadata.namespace,
+        "method": "Files",
+        "backup": backup.metadata.name,
+        "image": image_reference(application.spec.workload.image),
+        "reason": backup.spec.reason,
+    }
+    return {"task": "backup", "run": backup.metadata.uid, "tags": tags, "paths": list(paths), "application": file}
+
+
+def record_of(store: BackupStore | None) -> Record:
+    """For `turn`: what the step that ended well adds to the status."""
+
+    def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        repository = store.status.get("repository") if store else None
+        return {
+            "snapshotID": result["snapshot"],
+            "bytes": result["bytes"],
+            "size": quantity.rounded(result["bytes"]),
+            "transferred": result["added"],
+            "files": result["files"],
+            "manifestHash": result["manifestHash"],
+            "backupTime": step.start_time,
+        } | ({"repository": repository} if repository else {})
+
+    return record

@@ -1,0 +1,117 @@
+"""Takes a run from turn to turn: the part of a run's reconciler that is the same for every kind. All decisions are
+those of `timonier.runs.turn`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from weakref import WeakValueDictionary
+
+from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
+from timonier.api.runs import StepStatus
+from timonier.engine.apply import Applier
+from timonier.engine.cache import Cache
+from timonier.engine.contract import Manifest, Request, Result
+from timonier.engine.events import EventRecorder
+from timonier.runs import story
+from timonier.runs.movers import Movers
+from timonier.runs.outcome import Outcome, Progress, finished
+from timonier.runs.turn import Record, Run, Seen, Turn, turn
+
+__all__ = ["Driver", "Gate", "rival_of"]
+
+_RUNS: Final = (BACKUPS, RESTORES, UPGRADES)
+
+Begin = Callable[[StepStatus], Awaitable[Outcome | Progress | None]]
+"""Makes sure that a step's present attempt is under way; returns what is known of it at once, if anything is."""
+
+
+class Gate:
+    """One at a time per Application: who looks whether another run is under way, and says that its own now is."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[Request, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, application: Request) -> asyncio.Lock:
+        """The lock of an Application."""
+        lock = self._locks.get(application)
+        if lock is None:
+            lock = self._locks[application] = asyncio.Lock()
+        return lock
+
+
+def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
+    """Another run of the Application that has begun and is not over, as `backup NAME`; runs of one family are none."""
+    family = set(_family(manifest))
+    for resource in _RUNS:
+        for other in cache.about(resource, application):
+            status = other.get("status", {})
+            if status.get("startTime") and not story.is_over(status) and not family & set(_family(other)):
+                return f"{resource.kind.lower()} {other['metadata']['name']}"
+    return None
+
+
+def _family(manifest: Manifest) -> Iterator[str]:
+    """The uids of a run and of that which it was made for."""
+    yield manifest["metadata"]["uid"]
+    yield from (owner["uid"] for owner in manifest["metadata"].get("ownerReferences", ()) if owner.get("controller"))
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Writes what a turn says, and does what it asks."""
+
+    cache: Cache
+    applier: Applier
+    recorder: EventRecorder
+    movers: Movers
+
+    async def drive(
+        self, resource: Resource, manifest: Manifest, run: Run, seen: Seen, record: Record, begin: Begin
+    ) -> Result:
+        """Write the status first and act then: what was begun before a crash is found by its name."""
+        made = turn(run, seen, record, datetime.now(UTC))
+        written = await self._tell(resource, manifest, run, made)
+        if written is None:
+            return Result()
+        if made.stop is not None:
+            await self._stop(manifest, made.stop)
+        if made.start is not None:
+            known = await begin(made.start)
+            if known is not None:
+                after = replace(run, status=made.status)
+                made = turn(after, replace(seen, task=known), record, datetime.now(UTC))
+                await self._tell(resource, written, after, made)
+        if story.is_over(made.status):
+            await self._tidy(manifest, keep=made.status["phase"] == "Failed")
+        return Result(requeue_after=made.again)
+
+    async def _tell(self, resource: Resource, manifest: Manifest, run: Run, made: Turn) -> Manifest | None:
+        """Write the status. None when the object has gone away meanwhile."""
+        if made.status == run.status:
+            return manifest
+        written = await self.applier.apply_status(resource, manifest, made.status)
+        for event in story.events(run.status, made.status, run.what):
+            await self.recorder.record(resource, manifest, event)
+        return written or self.cache.get(resource, _key(manifest))
+
+    async def _stop(self, manifest: Manifest, step: StepStatus) -> None:
+        if step.job_ref:
+            await self.movers.remove(manifest["metadata"]["namespace"], step.job_ref)
+
+    async def _tidy(self, manifest: Manifest, *, keep: bool) -> None:
+        """Jobs of a run that failed are kept for their logs, without their Secrets."""
+        namespace = manifest["metadata"]["namespace"]
+        for resource, child in tuple(self.cache.owned(manifest["metadata"]["uid"])):
+            if resource != JOBS:
+                continue
+            name = child["metadata"]["name"]
+            if keep and finished(child):
+                await self.movers.disarm(namespace, name)
+            else:
+                await self.movers.remove(namespace, name)
+
+
+def _key(manifest: Manifest) -> Request:
+    return Request(manifest["metadata"]["namespace"], manifest["metadata"]["name"])

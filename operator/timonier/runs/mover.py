@@ -1,0 +1,274 @@
+"""The Job that runs the mover once, and the Secret with what only it may know: as they are created."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from timonier.api.backup_store import BackupStore, BackupStoreSpec
+from timonier.api.fields import stated_fields
+from timonier.api.pods import PodSecurity, Toleration
+from timonier.api.references import APPLICATION_LABEL, RUN_LABEL
+from timonier.api.resources import JOBS, SECRETS, Resource
+from timonier.engine.contract import Manifest
+from timonier.runs.credentials import STORE_FOLDER
+
+__all__ = [
+    "APPLICATION_FILE",
+    "HOST_LABEL",
+    "STORE_LABEL",
+    "UNLOCK_LABEL",
+    "ClaimMount",
+    "Identity",
+    "Task",
+    "hostname",
+    "job",
+    "job_name",
+    "secret",
+    "store_label",
+]
+
+HOST_LABEL: Final = "timonier.dev/mover"
+"""On a pod of the mover: the name that it gives itself, which the locks that it holds carry."""
+APPLICATION_FILE: Final = "/credentials/application.json"
+"""Where a mover finds the Application that it saves with the data."""
+
+STORE_LABEL: Final = "timonier.dev/store"
+"""On a Job of the mover: which store it works on, by `store_label`."""
+UNLOCK_LABEL: Final = "timonier.dev/unlock"
+"""On a Job whose mover breaks all locks of its store first: no other may begin meanwhile."""
+
+MOVER_ID: Final = 65532
+"""User and group of the mover where the data does not ask for others; the group of the files in a store's volume."""
+
+_CREDENTIALS_FOLDER: Final = "/credentials"
+_VARIABLE: Final = re.compile("[A-Z_]+")
+_LONGEST_NAME: Final = 63
+_TYPE: Final = "timonier.dev/mover"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimMount:
+    """A volume of the application's in the mover's pod."""
+
+    claim: str
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the mover runs as: the application's own user where it touches the application's files."""
+
+    user: int = MOVER_ID
+    group: int = MOVER_ID
+    groups: tuple[int, ...] = ()
+    fs_group: int | None = None
+
+    @classmethod
+    def of(cls, security: PodSecurity | None, *, takes_ownership: bool = False) -> "Identity":
+        """The user of an application's pods. `takes_ownership`: volumes that nobody has used yet become theirs."""
+        if security is None:
+            return cls()
+        user = MOVER_ID if security.run_as_user is None else security.run_as_user
+        group = user if security.run_as_group is None else security.run_as_group
+        fs_group = security.fs_group
+        own = (fs_group,) if fs_group is not None else ()
+        return cls(
+            user=user,
+            group=group,
+            groups=tuple(dict.fromkeys((*security.supplemental_groups, *own))),
+            fs_group=fs_group if takes_ownership else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One call of the mover: what it is told, which volumes it sees, as whom and where it runs.
+
+    `deadline` is in seconds; `node` the only node that can have the volumes, None for any.
+    """
+
+    name: str
+    host: str
+    instruction: Mapping[str, Any]
+    deadline: int
+    claims: tuple[ClaimMount, ...] = ()
+    identity: Identity = Identity()
+    node: str | None = None
+    application: str | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def unlocks(self) -> bool:
+        """It breaks every lock of the store first."""
+        return bool(self.instruction.get("unlock"))
+
+
+def store_label(store: BackupStore) -> str:
+    """What stands for a store in a label, which its name might be too long for."""
+    metadata = store.metadata
+    return hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:16]
+
+
+def job_name(owner: Manifest, step: str, attempt: int | str) -> str:
+    """The name of the Job of one attempt: the same each time, and no other's.
+
+    >>> job_name({"metadata": {"name": "nightly.1", "uid": "0a1b2c3d-4e5f"}}, "Transfer", 2)
+    'nightly-1-0a1b2c3d-transfer-2'
+    """
+    metadata = owner["metadata"]
+    rest = f"-{metadata['uid'].replace('-', '')[:8]}-{_label(step)}-{attempt}"
+    return _label(metadata["name"])[: _LONGEST_NAME - len(rest)].rstrip("-") + rest
+
+
+def hostname(owner: Manifest, step: str, attempt: int | str) -> str:
+    """The name that the mover's pod gives itself: it begins with the uid of the object that the Job belongs to.
+
+    >>> hostname({"metadata": {"uid": "0a1b2c3d-4e5f"}}, "Transfer", 2)
+    '0a1b2c3d-4e5f-transfer-2'
+    """
+    return f"{owner['metadata']['uid']}-{_label(step)}-{attempt}"[:_LONGEST_NAME].rstrip("-")
+
+
+def secret(owner: Manifest, resource: Resource, task: Task, entries: Mapping[str, bytes]) -> dict[str, Any]:
+    """The Secret that goes with the Job of that task: it has the Job's name, and cannot be changed."""
+    return {
+        "apiVersion": SECRETS.api_version,
+        "kind": SECRETS.kind,
+        "type": _TYPE,
+        "immutable": True,
+        "metadata": _metadata(owner, resource, task),
+        "data": {name: base64.b64encode(value).decode() for name, value in sorted({**entries, **task.files}.items())},
+    }
+
+
+def job(
+    owner: Manifest, resource: Resource, task: Task, *, image: str, store: BackupStore, entries: Sequence[str]
+) -> dict[str, Any]:
+    """The Job. `entries` are the names of what the Secret holds."""
+    metadata = _metadata(owner, resource, task)
+    metadata["labels"] |= {STORE_LABEL: store_label(store)} | ({UNLOCK_LABEL: "true"} if task.unlocks else {})
+    # Not the Application's label: its Service would send requests here.
+    labels = {**_labels(resource), HOST_LABEL: task.host}
+    return {
+        "apiVersion": JOBS.api_version,
+        "kind": JOBS.kind,
+        "metadata": metadata,
+        "spec": {
+            "backoffLimit": 0,  # another attempt is the operator's decision, and another Job
+            "activeDeadlineSeconds": max(1, task.deadline),
+            "template": {"metadata": {"labels": labels}, "spec": _pod(task, image, store.spec, entries)},
+        },
+    }
+
+
+def _metadata(owner: Manifest, resource: Resource, task: Task) -> dict[str, Any]:
+    belongs = {APPLICATION_LABEL: task.application} if task.application else {}
+    return {
+        "namespace": owner["metadata"]["namespace"],
+        "name": task.name,
+        "labels": {**_labels(resource), **belongs},
+        "ownerReferences": [
+            {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+            }
+        ],
+    }
+
+
+def _labels(resource: Resource) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "timonier-mover",
+        "app.kubernetes.io/component": "mover",
+        "app.kubernetes.io/managed-by": "timonier",
+        RUN_LABEL: resource.kind.lower(),
+    }
+
+
+def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str]) -> dict[str, Any]:
+    claims = [*task.claims, *([ClaimMount(store.pvc.claim_name, STORE_FOLDER)] if store.pvc else [])]
+    volumes = {mount.claim: f"claim-{index}" for index, mount in enumerate(claims)}
+    files = [name for name in sorted(entries) if not _VARIABLE.fullmatch(name)]
+    container = {
+        "name": "mover",
+        "image": image,
+        "env": _environment(task, entries),
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            *([{"name": "credentials", "mountPath": _CREDENTIALS_FOLDER, "readOnly": True}] if files else []),
+            *({"name": volumes[mount.claim], "mountPath": mount.path, "readOnly": mount.read_only} for mount in claims),
+        ],
+    }
+    pod = {
+        "hostname": task.host,
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": _security(task.identity, shares_store=store.pvc is not None),
+        "containers": [container],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            *([{"name": "credentials", "secret": _as_files(task.name, files)}] if files else []),
+            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for claim, name in volumes.items()),
+        ],
+        "tolerations": [stated_fields(toleration) for toleration in task.tolerations],
+    }
+    return pod | ({"affinity": _only_on(task.node)} if task.node else {})
+
+
+def _environment(task: Task, entries: Sequence[str]) -> list[dict[str, Any]]:
+    # One by one, so that nothing else of a Secret can set how the mover's programs behave.
+    variables = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": task.name, "key": name}}}
+        for name in sorted(entries)
+        if _VARIABLE.fullmatch(name)
+    ]
+    told = json.dumps(task.instruction, sort_keys=True, separators=(",", ":"))
+    return [*variables, {"name": "TIMONIER_TASK", "value": told.replace("$(", "$$(")}]
+
+
+def _as_files(name: str, files: Sequence[str]) -> dict[str, Any]:
+    # Any user of the pod may read them: whom it runs as is not known to own them, and it is alone.
+    return {"secretName": name, "defaultMode": 0o444, "items": [{"key": file, "path": file} for file in files]}
+
+
+def _security(identity: Identity, *, shares_store: bool) -> dict[str, Any]:
+    # Every mover is in one group, in which all files of a store's volume are.
+    groups = list(dict.fromkeys((*identity.groups, *((MOVER_ID,) if shares_store else ()))))
+    fs_group = MOVER_ID if shares_store and identity == Identity() else identity.fs_group
+    stated: dict[str, Any] = {
+        "runAsUser": identity.user,
+        "runAsGroup": identity.group,
+        "runAsNonRoot": identity.user != 0,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if groups:
+        stated["supplementalGroups"] = groups
+    if fs_group is not None:
+        stated |= {"fsGroup": fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    return stated
+
+
+def _only_on(node: str) -> dict[str, Any]:
+    field_is = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [field_is]}}}
+
+
+def _label(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,154 @@
+"""Starts movers, sees what has become of them, and clears them away: the one place that reads and copies secrets."""
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from timonier.api.backup_store import BackupStore
+from timonier.api.resources import (
+    BACKUP_STORES,
+    BACKUPS,
+    CONFIG_MAPS,
+    JOBS,
+    PODS,
+    RESTORES,
+    SECRETS,
+    UPGRADES,
+    Resource,
+)
+from timonier.engine.apply import Applier
+from timonier.engine.cache import Cache
+from timonier.engine.contract import Manifest, Request, Rule
+from timonier.engine.errors import ApiError
+from timonier.runs.credentials import Missing, Source, credentials, sources
+from timonier.runs.mover import HOST_LABEL, STORE_LABEL, UNLOCK_LABEL, Task, job, secret, store_label
+from timonier.runs.outcome import Lock, Outcome, Progress, finished, outcome_of, progress_of
+from timonier.runs.reasons import Reason
+
+__all__ = ["RULES", "Movers"]
+
+RULES: Final = (
+    Rule(JOBS.group, (JOBS.plural,), ("create", "delete", "get", "list", "watch")),
+    Rule(SECRETS.group, (SECRETS.plural,), ("create", "delete", "get")),
+    Rule(CONFIG_MAPS.group, (CONFIG_MAPS.plural,), ("get",)),
+    Rule(PODS.group, (PODS.plural,), ("list",)),
+)
+"""What working with movers takes."""
+
+_HOLDERS: Final = (BACKUPS, RESTORES, UPGRADES, BACKUP_STORES)
+_UID: Final = 36
+_FORGOTTEN: Final = timedelta(minutes=30)
+"""restic confirms a lock every five minutes, and takes one for stale that nobody confirmed for this long."""
+
+
+class Movers:
+    """Runs the mover's image as Jobs."""
+
+    def __init__(self, cache: Cache, applier: Applier, image: str) -> None:
+        self._cache = cache
+        self._applier = applier
+        self._image = image
+        self._known_unlocking: set[Request] | None = None
+
+    async def start(self, owner: Manifest, resource: Resource, task: Task, store: BackupStore) -> Outcome | None:
+        """Make sure that the Job of a task is there. None when it is; else why it cannot be."""
+        if (busy := self._in_the_way(task, store)) is not None:
+            return busy
+        found = credentials(store.spec, await self._read(store))
+        if isinstance(found, Missing):
+            return Outcome(Reason.CREDENTIALS_MISSING, found.message)
+        entries = sorted({**found, **task.files})
+        wanted = job(owner, resource, task, image=self._image, store=store, entries=entries)
+        if task.unlocks:
+            self._unlocking().add(Request(store.metadata.namespace, task.name))
+        try:
+            await self._applier.create(SECRETS, secret(owner, resource, task, found))
+            await self._applier.create(JOBS, wanted)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.REFUSED, f"its Job {task.name} is refused: {error.message}")
+        return None
+
+    async def look(self, namespace: str, name: str) -> Progress | Outcome | None:
+        """What has become of a Job; None when there is none of that name."""
+        found = await self._applier.live(JOBS, namespace, name)
+        if found is None:
+            return None
+        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        return outcome_of(found, pods) if finished(found) else progress_of(pods)
+
+    async def disarm(self, namespace: str, name: str) -> None:
+        """Remove the Secret of a Job that has ended; its log stays."""
+        await self._delete(SECRETS, namespace, name)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """Remove a Job, whether it has ended or not, with its pod and its Secret."""
+        await self._delete(JOBS, namespace, name)
+        await self._delete(SECRETS, namespace, name)
+
+    async def abandoned(self, locks: tuple[Lock, ...], now: datetime) -> bool:
+        """Whether nobody holds any of the locks any more: then they may be broken."""
+        if not locks:
+            return False
+        held = await asyncio.gather(*(self._is_held(lock, now) for lock in locks))
+        return not any(held)
+
+    def _in_the_way(self, task: Task, store: BackupStore) -> Outcome | None:
+        """Nobody else may be at work on a store while its locks are broken: theirs would go as well."""
+        label = store_label(store)
+        if task.unlocks:
+            others = (
+                job for job in self._cache.all(JOBS) if _works_on(job, label) and job["metadata"]["name"] != task.name
+            )
+            other = next(others, None)
+        else:
+            unlocking = (self._cache.get(JOBS, key) for key in self._unlocking() if key.name != task.name)
+            other = next((job for job in unlocking if job is not None and _works_on(job, label)), None)
+        if other is None:
+            return None
+        return Outcome(Reason.LOCKED, f"the Job {other['metadata']['name']} is at work on the store, and comes first")
+
+    def _unlocking(self) -> set[Request]:
+        if self._known_unlocking is None:
+            jobs = self._cache.all(JOBS)
+            self._known_unlocking = {_key(job) for job in jobs if UNLOCK_LABEL in job["metadata"]["labels"]}
+        return self._known_unlocking
+
+    async def _is_held(self, lock: Lock, now: datetime) -> bool:
+        key = self._cache.find(lock.hostname[:_UID], _HOLDERS)
+        if key is None:
+            # A mover of another cluster, or of an object that is gone: only time tells.
+            return now.astimezone(UTC) - lock.time < _FORGOTTEN
+        pods = await self._applier.some(PODS, key.namespace, label_selector=f"{HOST_LABEL}={lock.hostname}")
+        return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+
+    async def _read(self, store: BackupStore) -> dict[Source, dict[str, bytes] | None]:
+        wanted = sources(store.spec)
+        namespace = store.metadata.namespace
+        found = await asyncio.gather(
+            *(self._applier.live(source.resource, namespace, source.name) for source in wanted)
+        )
+        return {source: None if one is None else _data(one) for source, one in zip(wanted, found, strict=True)}
+
+    async def _delete(self, resource: Resource, namespace: str, name: str) -> None:
+        found = await self._applier.live(resource, namespace, name)
+        if found is not None:
+            await self._applier.delete(resource, namespace, name, found["metadata"]["uid"])
+
+
+def _works_on(job: Manifest, label: str) -> bool:
+    return job["metadata"]["labels"].get(STORE_LABEL) == label and not finished(job)
+
+
+def _key(job: Manifest) -> Request:
+    return Request(job["metadata"]["namespace"], job["metadata"]["name"])
+
+
+def _data(manifest: Manifest) -> dict[str, bytes]:
+    data: Mapping[str, str] = manifest.get("data") or {}
+    if manifest["kind"] == SECRETS.kind:
+        return {name: base64.b64decode(value) for name, value in data.items()}
+    return {name: value.encode() for name, value in data.items()}

@@ -1,0 +1,129 @@
+"""What has become of a Job: read from it and its pod, as values."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from timonier.api.moments import moment
+from timonier.engine.contract import Manifest
+from timonier.runs.reasons import Reason
+
+__all__ = ["Lock", "Outcome", "Progress", "finished", "outcome_of", "progress_of"]
+
+_CODES: Final = frozenset(Reason)
+_STUCK_WAITING: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
+     "CreateContainerError"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A Job that is under way. `trouble` says what its pod waits for, where that is worth telling."""
+
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who holds a lock on a repository: the name that its pod gave itself, and when it last confirmed the lock."""
+
+    hostname: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a Job ended: with `error` None and a `result`, or with an error and a message that says why."""
+
+    error: Reason | None = None
+    message: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    locks: tuple[Lock, ...] = ()
+
+
+def finished(job: Manifest) -> bool:
+    """The Job has ended, well or not, and so have its pods."""
+    return _ended_as(job, "Complete") is not None or _ended_as(job, "Failed") is not None
+
+
+def progress_of(pods: Sequence[Manifest]) -> Progress:
+    """What the pod of a Job that runs waits for."""
+    told = (words for pod in pods if (words := _waits_for(pod)))
+    return Progress(next(told, None))
+
+
+def outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
+    """How a Job of the mover ended; `pods` are its own, of which the newest counts."""
+    failed = _ended_as(job, "Failed")
+    if failed is not None and failed.get("reason") == "DeadlineExceeded":
+        return Outcome(Reason.TIMED_OUT, "it did not end in time and was stopped")
+    if failed is None and not pods:
+        return Outcome(Reason.INTERRUPTED, "its pod was removed before its result could be read")
+    ended = next((found for pod in _newest_first(pods) if (found := _terminated(pod))), None)
+    if ended is None:
+        return Outcome(Reason.INTERRUPTED, "its pod went away before it was done")
+    return _left(ended)
+
+
+def _ended_as(job: Manifest, type_: str) -> Mapping[str, Any] | None:
+    conditions: Sequence[Mapping[str, Any]] = job.get("status", {}).get("conditions", ())
+    return next((found for found in conditions if (found.get("type"), found.get("status")) == (type_, "True")), None)
+
+
+def _newest_first(pods: Sequence[Manifest]) -> list[Manifest]:
+    return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]), reverse=True)
+
+
+def _terminated(pod: Manifest) -> Mapping[str, Any] | None:
+    statuses = pod.get("status", {}).get("containerStatuses", ())
+    return next((ended for status in statuses if (ended := status.get("state", {}).get("terminated"))), None)
+
+
+def _left(ended: Mapping[str, Any]) -> Outcome:
+    """The termination message, which is the mover's result; killed movers leave none."""
+    try:
+        said = json.loads(ended.get("message") or "")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or "ok" not in said:
+        return _left_nothing(ended)
+    if said["ok"]:
+        return Outcome(result={name: value for name, value in said.items() if name != "ok"})
+    code = said.get("error")
+    return Outcome(
+        Reason(code) if code in _CODES else Reason.FAILED,
+        str(said.get("message", "the mover did not say why")),
+        locks=tuple(map(_lock, said.get("locks", ()))),
+    )
+
+
+def _lock(said: Mapping[str, Any]) -> Lock:
+    try:
+        time = moment(str(said.get("time")))
+    except ValueError:
+        time = datetime.max.replace(tzinfo=UTC)  # nobody can say that it is old
+    return Lock(str(said.get("hostname", "")), time)
+
+
+def _left_nothing(ended: Mapping[str, Any]) -> Outcome:
+    code, reason = ended.get("exitCode"), ended.get("reason", "Error")
+    if reason == "OOMKilled":
+        return Outcome(Reason.INTERRUPTED, "its container was killed for want of memory")
+    if code in (137, 143):
+        return Outcome(Reason.INTERRUPTED, f"its container was killed (exit code {code})")
+    return Outcome(Reason.FAILED, f"its container ended without a result: exit code {code} ({reason})")
+
+
+def _waits_for(pod: Manifest) -> str | None:
+    status = pod.get("status", {})
+    for condition in status.get("conditions", ()):
+        if (condition.get("type"), condition.get("status")) == ("PodScheduled", "False"):
+            return f"its pod fits on no node: {condition.get('message', 'no reason given')}"
+    for container in status.get("containerStatuses", ()):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in _STUCK_WAITING:
+            return f"its container cannot start: {waiting.get('message', waiting['reason'])}"
+    return None
