@@ -20,6 +20,7 @@ from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL
 from timonier.api.resources import CONTROLLER_REVISIONS, EVENTS, JOBS, LEASES
 from timonier.applications.reconciler import ApplicationReconciler
 from timonier.backups.reconciler import BackupReconciler
+from timonier.backups.restore_reconciler import RestoreReconciler
 from timonier.backups.store_reconciler import BackupStoreReconciler
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
@@ -39,7 +40,7 @@ __all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
 LEASE_NAME: Final = "timonier"
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
-RECONCILERS: Final = (ApplicationReconciler, BackupStoreReconciler, BackupReconciler)
+RECONCILERS: Final = (ApplicationReconciler, BackupStoreReconciler, BackupReconciler, RestoreReconciler)
 _SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
 """Labels that watched objects carry, where it is not that of their Application."""
 _MOVER: Final = "registry.timonier.dev/timonier/timonier-mover"
@@ -110,7 +111,7 @@ class _Replica:
         self._election = election
         self._leads = False
         cache = Cache(primaries=tuple(kind.primary for kind in RECONCILERS), application_of=application_of)
-        applier = Applier(client, cache)
+        applier = Applier(client, cache, self._tell_others)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
         self._cache = cache
         self._controllers = tuple(
@@ -138,6 +139,12 @@ class _Replica:
         # Not `held()`: that is False for a moment when a renewal comes late, and a change missed then is lost for good.
         if self._leads:
             for controller in self._controllers:
+                controller.notice(change)
+
+    def _tell_others(self, change: Change) -> None:
+        """What a reconciler wrote is news to those of other kinds; what it created also to those of its kind."""
+        for controller in self._controllers:
+            if change.urgent or controller.reconciler.primary != change.resource:
                 controller.notice(change)
 
     async def _lead(self) -> None:
@@ -186,6 +193,7 @@ def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder, image:
         ("application", ApplicationReconciler(cache, applier, recorder)),
         ("backupstore", BackupStoreReconciler(cache, applier, recorder, movers)),
         ("backup", BackupReconciler(driver, gate)),
+        ("restore", RestoreReconciler(driver, gate)),
     ]
 
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from harness.application_specs import specs
-from harness.kube import Kube, Manifest, RefusedError
+from harness.kube import Kube, Manifest, RefusedError, resource_of
 from timonier.api.application import Application
 from timonier.api.crd import crds
 from timonier.api.resources import APPLICATIONS
@@ -65,10 +65,10 @@ def submit(kube: Kube, namespace: str, manifest: Manifest, *, update: bool) -> N
     """What `kubectl apply` sends, which asks that unknown fields are errors."""
     manifest = manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
     if update:
-        path = APPLICATIONS.url(namespace, manifest["metadata"]["name"])
+        path = resource_of(manifest).url(namespace, manifest["metadata"]["name"])
         kube.request("PATCH", path, manifest, "application/merge-patch+json", fieldValidation="Strict")
     else:
-        kube.request("POST", APPLICATIONS.url(namespace), manifest, fieldValidation="Strict")
+        kube.request("POST", resource_of(manifest).url(namespace), manifest, fieldValidation="Strict")
 
 
 @pytest.mark.parametrize("name", CASES)

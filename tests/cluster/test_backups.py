@@ -3,17 +3,21 @@
 The nodes are simulated: a mover's pod ends at once, and leaves nothing. tests/node has real ones.
 """
 
+from typing import Any
+
 import pytest
 
 from harness.applications import application
-from harness.backups import backup, condition, volume_store, wait_store
+from harness.backups import backup, condition, restore, volume_store, wait_over, wait_store
 from harness.kube import SECRETS, Kube, Manifest
+from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
-from timonier.api.resources import BACKUP_STORES, BACKUPS, JOBS
+from timonier.api.resources import BACKUP_STORES, BACKUPS, JOBS, RESTORES
 
 pytestmark = pytest.mark.cluster
 
 REST = {"rest": {"url": "https://nobody.example/shop"}}
+RESULT = {"snapshot": "", "bytes": 1024, "added": 512, "files": 3, "manifestHash": "sha256:0"}
 SELECTOR = {"from": "Selector", "selector": {"backups": "yes"}}
 
 
@@ -108,3 +112,86 @@ def test_a_backup_of_what_has_no_data_fails_at_once(kube: Kube, operator: Operat
     assert failed
     assert condition(kube.get(BACKUPS, namespace, "first"), "Succeeded")["reason"] == "NothingToBackUp"
     assert kube.get(BACKUP_STORES, namespace, "offsite") is not None
+
+
+def test_a_backup_and_a_restore_with_all_that_belongs_to_them(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+        made = wait_over(kube, namespace, "first", seconds=40)["status"]
+        assert (made["snapshotID"], made["size"], made["volumes"]) == ("5" * 64, "1Ki", ["data"])
+        kube.apply(restore(namespace, "web"))
+        back = wait_over(kube, namespace, "back", resource=RESTORES, seconds=60)["status"]
+        assert (back["backup"], back["quiesced"]) == ("first", False)
+    tasks = [instruction["task"] for _, instruction in movers.tasks]
+    assert tasks == ["survey", "backup", "backup", "restore"]
+    assert movers.of("restore")[0]["snapshot"] == "5" * 64
+    assert movers.of("restore")[0]["manifestHash"] == made["manifestHash"]
+    kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run!=backupstore") == [])
+    assert kube.get(BACKUPS, namespace, "back-safety") is not None
+
+
+def test_a_load_that_fails_brings_back_what_was_there(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    snapshots = iter(("1" * 64, "2" * 64))
+
+    def answer(instruction: dict[str, Any]) -> dict[str, Any] | None:
+        if instruction["task"] == "backup":
+            return {"ok": True, **RESULT, "snapshot": next(snapshots)}
+        if instruction.get("snapshot") == "1" * 64:
+            return {"ok": False, "error": "Corrupted", "message": "A file is damaged."}
+        return None
+
+    with played(cluster.kubeconfig, namespace) as movers:
+        movers.answer = answer
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+        wait_over(kube, namespace, "first", seconds=40)
+        kube.apply(restore(namespace, "web"))
+        back = wait_over(kube, namespace, "back", resource=RESTORES, phase="Failed", seconds=60)
+        assert [told["snapshot"] for told in movers.of("restore")] == ["1" * 64, "2" * 64]
+    status = back["status"]
+    assert (status["rolledBack"], status["quiesced"], status["step"]) == (True, False, "Load")
+    assert condition(back, "Succeeded")["reason"] == "Corrupted"
+    kube.wait_condition(namespace, "web", "Ready")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"from": {"backupRef": {"name": "nothing"}}}, "BackupNotFound"),
+        ({"from": {"latest": {"application": "other"}}}, "BackupNotFound"),
+        ({"to": {"inPlace": {"application": "other", "confirm": "other"}}}, "WrongApplication"),
+        ({"to": {"claim": {"name": "web-data", "confirm": "web-data"}}}, "ClaimManaged"),
+    ],
+)
+def test_a_restore_into_the_wrong_place_touches_nothing(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str, spec: dict[str, Any], reason: str
+) -> None:
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+        kube.apply(application(namespace, "other"))
+        wait_over(kube, namespace, "first", seconds=40)
+        kube.apply(restore(namespace, "web", **spec))
+        failed = wait_over(kube, namespace, "back", resource=RESTORES, phase="Failed")
+        assert condition(failed, "Succeeded")["reason"] == reason
+        assert movers.of("restore") == []
+    assert "startTime" not in failed["status"]
+
+
+def test_what_may_pass_is_tried_again_and_a_mover_that_is_killed_is_followed_by_another(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    failures = iter([{"ok": False, "error": "Unreachable", "message": "No answer."}])
+
+    def answer(instruction: dict[str, Any]) -> dict[str, Any] | None:
+        return next(failures, None) if instruction["task"] == "backup" else None
+
+    with played(cluster.kubeconfig, namespace) as movers:
+        movers.answer = answer
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+        made = wait_over(kube, namespace, "first", seconds=60)["status"]
+        assert made["steps"][0]["attempts"] == 2
+        first, second = movers.of("backup")
+        assert first == second

@@ -8,7 +8,7 @@ from harness.kube import Kube, Manifest
 from harness.stores import Server
 from timonier.api.resources import BACKUP_STORES, BACKUPS, Resource
 
-__all__ = ["PASSWORD", "backup", "condition", "server_store", "volume_store", "wait_over", "wait_store"]
+__all__ = ["PASSWORD", "backup", "condition", "restore", "server_store", "volume_store", "wait_over", "wait_store"]
 
 PASSWORD = "a long way to Tipperary"
 
@@ -70,6 +70,17 @@ def backup(namespace: str, application: str, name: str = "first", store: str = "
         "kind": "Backup",
         "metadata": {"namespace": namespace, "name": name},
         "spec": {"targetRef": {"name": application}, "storeRef": {"name": store}, **spec},
+    }
+
+
+def restore(namespace: str, application: str, backup: str = "first", name: str = "back", **spec: Any) -> Manifest:
+    """A restore of a backup over an application's present data."""
+    place = {"inPlace": {"application": application, "confirm": application}}
+    return {
+        "apiVersion": "timonier.dev/v1",
+        "kind": "Restore",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"from": {"backupRef": {"name": backup}}, "to": place, **spec},
     }
 
 

@@ -77,6 +77,10 @@ class BackupStatus(RunStatus):
         default=(), max_length=32, description="VolumeSnapshots that hold it.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )  # fmt: skip
+    volumes: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
+        default=(), max_length=256, description="Volumes whose files it holds, by their names in workload.storage.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )  # fmt: skip
     bytes: Annotated[int, Field(ge=0, le=2**62)] | None = Field(default=None, description="Bytes of data in it.")
     size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
     transferred: Annotated[int, Field(ge=0, le=2**62)] | None = Field(

@@ -197,7 +197,7 @@ UPGRADE: Final = Kind(
 
 KINDS: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE, UPGRADE)
 """Every kind there is a model of."""
-SERVED: Final = (APPLICATION, BACKUP_STORE, BACKUP)
+SERVED: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE)
 """The kinds that have a reconciler: no other is offered to users. See docs/plans/day-2.md for the others."""
 
 

@@ -89,7 +89,12 @@ def spelt(pattern: str, message: str, *, min_length: int | None = None, max_leng
     )
 
 
+_LONGEST_QUANTITY = 32
+
+
 def _quantity(value: Any) -> str:
+    if isinstance(value, str) and len(value) > _LONGEST_QUANTITY:
+        raise ValueError(f"a quantity has at most {_LONGEST_QUANTITY} characters")
     if quantity.amount(value) < 0:
         raise ValueError(f"{value} is negative: state an amount of 0 or more")
     return quantity.canonical(value)
@@ -108,7 +113,7 @@ Quantity = Annotated[
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
             "pattern": quantity.PATTERN,
-            "maxLength": 32,
+            "maxLength": _LONGEST_QUANTITY,
             "minimum": 0,
             "x-timonier-spelling": "must be a number with a unit, such as 500m, 2, 512Mi or 10Gi, and not negative",
         }

@@ -38,7 +38,7 @@ from timonier.applications.exposure import (
     service,
 )
 from timonier.applications.reasons import Reason, Words
-from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas
+from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas, suspended
 from timonier.applications.status import status_of, verdict_of
 from timonier.applications.trouble import trouble_of
 from timonier.applications.workload import config_data, volume_claim_spec, workload_manifest
@@ -60,6 +60,8 @@ class Observed:
     """Of the workload, where it is time to ask why it is not ready."""
     warnings: Sequence[Manifest] = ()
     """Events about what the pods do not say themselves."""
+    hold: str | None = None
+    """Which run wants no pod to run for now, such as `restore monday`."""
 
     def find(self, resource: Resource, name: str) -> Manifest | None:
         """The live object of that name."""
@@ -129,6 +131,8 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     `refusals` is what became of this plan's applies, when the status is to tell of them."""
     if application.metadata.deletion_timestamp is not None:
         return Plan(status=application.status)  # garbage collection does the rest
+    if observed.hold:
+        application = suspended(application)
     resource = workload_resource(application)
     live = observed.find(resource, application.metadata.name)
     if live is not None and not _may_take(application, live):
@@ -150,7 +154,7 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     in_front = observed.find(*front)
     missing = in_front is None and any((refusal.resource, refusal.name) == front for refusal in refusals)
     reachable = () if front in names or missing else endpoints(application, in_front)
-    status = status_of(application, verdict, workload["spec"]["selector"], reachable, now)
+    status = status_of(application, verdict, workload["spec"]["selector"], reachable, now, observed.hold)
     events = _announcements(
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
     )

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """An object of a name that is needed belongs to somebody else."""
     SUSPENDED = "Suspended"
     """spec.suspend is set."""
+    RESTORING = "Restoring"
+    """Every pod is stopped for a restore."""
     RUNNING = "Running"
     """spec.suspend is not set."""
     HEALTHY = "Healthy"

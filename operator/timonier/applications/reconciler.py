@@ -19,6 +19,7 @@ from timonier.api.resources import (
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
     PODS,
+    RESTORES,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -110,7 +111,7 @@ class ApplicationReconciler:
             return Result()
         live = await self._observe(application)
         now = datetime.now(UTC)
-        observed = await self._ask_pods(application, _observed(live), now)
+        observed = replace(await self._ask_pods(application, _observed(live), now), hold=self._hold(request))
         wanted = plan(application, observed, now)
         refused = await self._act(manifest, wanted, live)
         if refused:
@@ -130,6 +131,12 @@ class ApplicationReconciler:
         others = [target for target in wanted_objects(application) if target not in live]
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
+
+    def _hold(self, request: Request) -> str | None:
+        """The restore for which the Application is stopped."""
+        restores = self._cache.about(RESTORES, request)
+        holding = next((found for found in restores if found.get("status", {}).get("quiesced")), None)
+        return None if holding is None else f"restore {holding['metadata']['name']}"
 
     async def _ask_pods(self, application: Application, observed: Observed, now: datetime) -> Observed:
         """Where the Application has not been ready for a while: its pods, and events about what they do not say."""

@@ -9,7 +9,12 @@ from timonier.applications.children import MANAGER, child, workload_resource
 from timonier.engine.contract import Manifest
 from timonier.engine.difference import owned_fields
 
-__all__ = ["autoscaler", "desired_replicas", "disruption_budget", "handed_over", "stated_replicas"]
+__all__ = ["autoscaler", "desired_replicas", "disruption_budget", "handed_over", "stated_replicas", "suspended"]
+
+
+def suspended(application: Application) -> Application:
+    """The Application as it would be with spec.suspend."""
+    return application.model_copy(update={"spec": application.spec.model_copy(update={"suspend": True})})
 
 
 def stated_replicas(application: Application) -> int | None:

@@ -90,11 +90,12 @@ def status_of(
     selector: Mapping[str, Any],
     endpoints: Sequence[Mapping[str, str]],
     now: datetime,
+    hold: str | None = None,
 ) -> dict[str, Any]:
-    """The complete status."""
+    """The complete status. `hold` names the run for which every pod of the suspended Application is stopped."""
     generation = application.metadata.generation
     conditions = merged(
-        _conditions(application, verdict),
+        _conditions(application, verdict, hold),
         application.status.get("conditions", ()),
         generation=generation,
         now=now,
@@ -138,26 +139,35 @@ def selector_text(selector: Mapping[str, Any]) -> str:
     return ",".join(parts)
 
 
-def _conditions(application: Application, verdict: Verdict) -> list[Condition]:
+def _conditions(application: Application, verdict: Verdict, hold: str | None) -> list[Condition]:
     pods = f"{verdict.ready} of {verdict.desired} pods are ready"
-    suspended = bool(application.spec.suspend)
+    stopped = _stopped(application, hold)
+    kept = "every pod is stopped and the data is kept"
     return [
-        _ready(application, verdict, pods),
+        _ready(application, verdict, pods, stopped),
         _progressing(verdict, pods),
-        _available(verdict, pods, suspended=suspended),
+        _available(verdict, pods, stopped),
         _stalled(verdict),
-        Condition("Suspended", "True", Reason.SUSPENDED, "every pod is stopped and the data is kept; unset "
-                  "spec.suspend to go on")
-        if suspended
+        Condition("Suspended", "True", stopped[0], f"{kept}, as the {hold} is under way")
+        if stopped and hold
+        else Condition("Suspended", "True", stopped[0], f"{kept}; unset spec.suspend to go on")
+        if stopped
         else Condition("Suspended", "False", Reason.RUNNING, "spec.suspend is not set"),
-    ]  # fmt: skip
+    ]
 
 
-def _ready(application: Application, verdict: Verdict, pods: str) -> Condition:
+def _stopped(application: Application, hold: str | None) -> Words | None:
+    """Why no pod is to run, if none is."""
+    if hold:
+        return Reason.RESTORING, f"the {hold} is under way"
+    return (Reason.SUSPENDED, "spec.suspend is set") if application.spec.suspend else None
+
+
+def _ready(application: Application, verdict: Verdict, pods: str, stopped: Words | None) -> Condition:
     if verdict.obstacle:
         return Condition("Ready", "False", *verdict.obstacle)
-    if application.spec.suspend:
-        return Condition("Ready", "False", Reason.SUSPENDED, "spec.suspend is set")
+    if stopped:
+        return Condition("Ready", "False", *stopped)
     if not verdict.complete:
         return Condition("Ready", "False", *_not_ready(verdict, pods))
     autoscaling = application.spec.scaling.autoscaling
@@ -184,9 +194,9 @@ def _progressing(verdict: Verdict, pods: str) -> Condition:
     return Condition("Progressing", "True", Reason.ROLLOUT_IN_PROGRESS, pods)
 
 
-def _available(verdict: Verdict, pods: str, *, suspended: bool) -> Condition:
-    if suspended:
-        return Condition("Available", "False", Reason.SUSPENDED, "spec.suspend is set")
+def _available(verdict: Verdict, pods: str, stopped: Words | None) -> Condition:
+    if stopped:
+        return Condition("Available", "False", *stopped)
     if verdict.obstacle and verdict.obstacle[0] is Reason.CONFLICT and not verdict.available:
         return Condition("Available", "Unknown", *verdict.obstacle)
     if verdict.available or (verdict.rolled_out and verdict.desired == 0):

@@ -38,7 +38,7 @@ def unready_for(status: Mapping[str, Any], now: datetime) -> float | None:
     """Seconds since an Application became not Ready; None where it is, or where nobody expects it to be."""
     conditions: Sequence[Mapping[str, Any]] = status.get("conditions", ())
     ready = next((found for found in conditions if found.get("type") == "Ready"), {})
-    if ready.get("status") != "False" or ready.get("reason") == Reason.SUSPENDED:
+    if ready.get("status") != "False" or ready.get("reason") in (Reason.SUSPENDED, Reason.RESTORING):
         return None
     since = datetime.fromisoformat(ready["lastTransitionTime"])
     return max(0.0, (now - since.astimezone(UTC)).total_seconds())

@@ -11,6 +11,7 @@ from timonier.api.backup_store import BackupStore
 from timonier.api.runs import StepStatus
 from timonier.applications.workload import image_reference
 from timonier.backups.access import unready
+from timonier.backups.volumes import name_of
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import Record, Run, StepPlan
 
@@ -83,14 +84,16 @@ def _without_volumes(application: Application) -> Words:
     return Reason.NOTHING_TO_BACK_UP, f"the Application {name} has no volumes: workload.storage is empty"
 
 
-def facts(backup: Backup, application: Application | None, store: BackupStore | None) -> dict[str, Any]:
+def facts(backup: Backup, around: Surroundings) -> dict[str, Any]:
     """What is known when the backup begins, for its status."""
+    application, store = around.application, around.store
     if application is None or store is None:
         return {}
     return {
         "method": backup.spec.method or "Files",
         "store": {"name": store.metadata.name, "namespace": store.metadata.namespace},
         "applicationImage": image_reference(application.spec.workload.image),
+        "volumes": sorted(map(name_of, around.paths)),
     }
 
 
@@ -102,6 +105,7 @@ def instruction(backup: Backup, application: Application, paths: tuple[str, ...]
         "method": "Files",
         "backup": backup.metadata.name,
         "image": image_reference(application.spec.workload.image),
+        "volumes": ",".join(map(name_of, paths)),
         "reason": backup.spec.reason,
     }
     return {"task": "backup", "run": backup.metadata.uid, "tags": tags, "paths": list(paths), "application": file}

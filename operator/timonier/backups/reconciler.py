@@ -1,14 +1,13 @@
 """Makes one Backup: observes, lets the plan decide, has a mover do it, and reports."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.references import APPLICATION_LABEL
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
@@ -16,17 +15,16 @@ from timonier.api.resources import (
     JOBS,
     NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
-    PODS,
 )
-from timonier.api.runs import StepStatus, StoreRef
-from timonier.backups.access import refusal
+from timonier.api.runs import StepStatus
+from timonier.backups.observing import Observer
 from timonier.backups.plan import Surroundings, facts, instruction, obstacle, record_of, run_of
-from timonier.backups.volumes import mounts, node_of
+from timonier.backups.volumes import mounts, name_of, node_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
-from timonier.runs.mover import APPLICATION_FILE, Identity, Task, hostname, job_name
+from timonier.runs.mover import APPLICATION_FILE, ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
 from timonier.runs.outcome import Outcome
 from timonier.runs.reasons import Reason
@@ -53,7 +51,6 @@ class BackupReconciler:
     def __init__(self, driver: Driver, gate: Gate) -> None:
         self._driver = driver
         self._cache = driver.cache
-        self._applier = driver.applier
         self._gate = gate
 
     def concerned(self, change: Change) -> Iterable[Request]:
@@ -82,14 +79,14 @@ class _Turn:
     def __init__(self, driver: Driver, manifest: Manifest, backup: Backup) -> None:
         self._driver = driver
         self._cache = driver.cache
-        self._applier = driver.applier
+        self._observer = Observer(driver.cache, driver.applier)
         self._manifest = manifest
         self._backup = backup
 
     async def take(self) -> Result:
         backup = self._backup
         application, store = self._application(), self._store()
-        run = run_of(backup, facts(backup, application, store))
+        run = run_of(backup, {})
         step = present(run)
         if step is not None:
             name = job_name(self._manifest, step.name, step.attempts or 1)
@@ -98,55 +95,39 @@ class _Turn:
         elif story.is_over(backup.status):
             seen = Seen()
         else:
-            seen = Seen(obstacle=obstacle(backup, await self._surroundings(application, store)))
+            around = await self._surroundings(application, store)
+            run, seen = run_of(backup, facts(backup, around)), Seen(obstacle=obstacle(backup, around))
         return await self._driver.drive(BACKUPS, self._manifest, run, seen, record_of(store), self._begin)
 
     @property
     def _namespace(self) -> str:
         return self._backup.metadata.namespace
 
-    def _application(self) -> Application | None:
-        found = self._cache.get(APPLICATIONS, self._target)
-        return None if found is None else read(Application, found)
-
     @property
     def _target(self) -> Request:
         return Request(self._namespace, self._backup.spec.target_ref.name)
 
+    def _application(self) -> Application | None:
+        return self._observer.application(self._target)
+
     def _store(self) -> BackupStore | None:
-        where = self._backup.spec.store_ref
-        found = self._cache.get(BACKUP_STORES, _key(where, self._namespace)) if where else None
-        return None if found is None else read(BackupStore, found)
+        return self._observer.store(self._backup.spec.store_ref, self._namespace)
 
     async def _surroundings(self, application: Application | None, store: BackupStore | None) -> Surroundings:
         if application is None or store is None:
             return Surroundings(application, store)
-        mounted = mounts(application, self._claims(), read_only=True)
-        node = node_of(self._claims(), await self._pods())
+        claims = self._observer.claims(self._target)
+        node = node_of(claims, await self._observer.pods(self._target))
         return Surroundings(
             application,
             store,
-            refused=await self._refusal(store),
+            refused=await self._observer.refusal(store, self._namespace),
             rival=rival_of(self._cache, self._target, self._manifest),
             unreachable=node if isinstance(node, tuple) else None,
-            paths=tuple(mount.path for mount in mounted),
+            paths=tuple(mount.path for mount in mounts(application, claims, read_only=True)),
         )
 
-    def _claims(self) -> list[Manifest]:
-        return list(self._cache.about(PERSISTENT_VOLUME_CLAIMS, self._target))
-
-    async def _pods(self) -> tuple[Manifest, ...]:
-        selector = f"{APPLICATION_LABEL}={self._target.name}"
-        return await self._applier.some(PODS, self._namespace, label_selector=selector)
-
-    async def _refusal(self, store: BackupStore) -> str | None:
-        labels: Mapping[str, str] = {}
-        if store.metadata.namespace != self._namespace and store.spec.usage_policy.from_ == "Selector":
-            found = await self._applier.live(NAMESPACES, None, self._namespace)
-            labels = {} if found is None else found["metadata"].get("labels", {})
-        return refusal(store, self._namespace, labels)
-
-    async def _begin(self, step: StepStatus) -> Outcome | None:
+    async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
         application, store = self._application(), self._store()
         around = await self._surroundings(application, store)
         if application is None or store is None:
@@ -155,36 +136,31 @@ class _Turn:
         if around.refused or around.unreachable:
             reason, message = around.unreachable or (Reason.STORE_NOT_ALLOWED, around.refused or "")
             return Outcome(reason, message)
-        return await self._driver.movers.start(
-            self._manifest, BACKUPS, await self._task(step, application, around), store
-        )
+        mounted = mounts(application, self._observer.claims(self._target), read_only=True)
+        wanted = manifest["status"].get("volumes")
+        if sorted(name_of(mount.path) for mount in mounted) != wanted:
+            return Outcome(Reason.VOLUMES_DIFFER, f"it has other volumes by now than {', '.join(wanted or ())}")
+        task = await self._task(step, application, mounted)
+        return await self._driver.movers.start(self._manifest, BACKUPS, task, store)
 
-    async def _task(self, step: StepStatus, application: Application, around: Surroundings) -> Task:
+    async def _task(self, step: StepStatus, application: Application, mounted: tuple[ClaimMount, ...]) -> Task:
         attempt = step.attempts or 1
-        told = instruction(self._backup, application, around.paths, APPLICATION_FILE)
-        if attempt > 1 and await self._met_abandoned_locks(step, attempt - 1):
+        told = instruction(self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE)
+        if await self._driver.movers.met_abandoned_locks(self._manifest, step, datetime.now(UTC)):
             told["unlock"] = True
-        node = node_of(self._claims(), await self._pods())
+        node = node_of(self._observer.claims(self._target), await self._observer.pods(self._target))
         return Task(
             name=job_name(self._manifest, step.name, attempt),
             host=hostname(self._manifest, step.name, attempt),
             instruction=told,
             deadline=self._backup.spec.timeout_seconds,
-            claims=mounts(application, self._claims(), read_only=True),
+            claims=mounted,
             identity=Identity.of(application.spec.workload.pod_security_context),
             node=node if isinstance(node, str) else None,
             application=application.metadata.name,
             tolerations=application.spec.workload.tolerations,
             files={"application.json": _saved(self._cache.get(APPLICATIONS, self._target))},
         )
-
-    async def _met_abandoned_locks(self, step: StepStatus, attempt: int) -> bool:
-        found = await self._driver.movers.look(self._namespace, job_name(self._manifest, step.name, attempt))
-        return isinstance(found, Outcome) and await self._driver.movers.abandoned(found.locks, datetime.now(UTC))
-
-
-def _key(store: StoreRef, namespace: str) -> Request:
-    return Request(store.namespace or namespace, store.name)
 
 
 def _saved(manifest: Manifest | None) -> bytes:

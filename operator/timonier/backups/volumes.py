@@ -10,7 +10,7 @@ from timonier.engine.contract import Manifest
 from timonier.runs.mover import ClaimMount
 from timonier.runs.reasons import Reason, Words
 
-__all__ = ["DATA_FOLDER", "mounts", "node_of", "pods_in_the_way"]
+__all__ = ["DATA_FOLDER", "mounts", "name_of", "node_of", "pods_in_the_way"]
 
 DATA_FOLDER: Final = "/data"
 """Below it, a mover finds each volume by its name."""
@@ -31,6 +31,15 @@ def mounts(application: Application, claims: Sequence[Manifest], *, read_only: b
         for name, place in sorted(_places(application, existing))
         if existing[name].get("status", {}).get("phase") == "Bound"
     )
+
+
+def name_of(path: str) -> str:
+    """The name of the volume at that place.
+
+    >>> name_of("/data/data-0")
+    'data-0'
+    """
+    return path.removeprefix(f"{DATA_FOLDER}/")
 
 
 def node_of(claims: Sequence[Manifest], pods: Sequence[Manifest]) -> str | Words | None:

@@ -1,11 +1,12 @@
 """Acting on the cluster: apply what differs, delete what is ours, and let the cache know at once."""
 
 import logging
+from collections.abc import Callable
 
 from timonier.api.resources import Resource
 from timonier.engine.cache import Cache
 from timonier.engine.client import FIELD_MANAGER, Client
-from timonier.engine.contract import Manifest, Request
+from timonier.engine.contract import Change, Manifest, Request
 from timonier.engine.difference import differs
 from timonier.engine.errors import ConflictError, NotFoundError
 
@@ -15,11 +16,15 @@ logger = logging.getLogger(__name__)
 
 
 class Applier:
-    """Writes children and statuses, and nothing at all where nothing would change."""
+    """Writes children and statuses, and nothing at all where nothing would change.
 
-    def __init__(self, client: Client, cache: Cache) -> None:
+    `announce` is told of what others depend on and no watch will tell, as its echo is no news: statuses and creations.
+    """
+
+    def __init__(self, client: Client, cache: Cache, announce: Callable[[Change], None] = lambda _change: None) -> None:
         self._client = client
         self._cache = cache
+        self._announce = announce
 
     async def live(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
         """The object as the cache has it, else as the API server has it: foreign objects are not in the cache."""
@@ -76,7 +81,8 @@ class Applier:
         except (NotFoundError, ConflictError) as error:
             logger.info("the object went away before its status was written: %s", error)
             return None
-        self._cache.written(resource, written)
+        if (change := self._cache.written(resource, written)) is not None:
+            self._announce(change)
         return written
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
@@ -89,7 +95,8 @@ class Applier:
             created = await self._client.create(resource, manifest)
         except ConflictError:
             return await self._client.get(resource, metadata.get("namespace"), metadata["name"])
-        self._cache.written(resource, created)
+        if (change := self._cache.written(resource, created)) is not None:
+            self._announce(change)
         logger.info("created", extra={"child": f"{resource.kind}/{metadata['name']}"})
         return created
 

@@ -50,8 +50,10 @@ class Cache:
         self._seen[resource] = max(version, self._seen.get(resource, 0))
         return self._store(resource, manifest, version)
 
-    def written(self, resource: Resource, manifest: Manifest) -> None:
+    def written(self, resource: Resource, manifest: Manifest) -> Change | None:
         """Take in the answer to our own write, so that the next reconcile sees it before the watch tells.
+
+        None when it is no news. The watch's echo of it will be none.
 
         Where the watch has passed that version already and knows no such object, it has been deleted since: then
         the answer is old news and must not bring it back.
@@ -59,7 +61,8 @@ class Cache:
         version = int(manifest["metadata"]["resourceVersion"])
         key = _key(manifest)
         if key in self._entries.get(resource, {}) or version > self._seen.get(resource, 0):
-            self._store(resource, manifest, version)
+            return self._store(resource, manifest, version)
+        return None
 
     def forget(self, resource: Resource, manifest: Manifest) -> Change | None:
         """An object is gone. None when we did not know it, or know a later one of the same name."""

@@ -23,8 +23,11 @@ __all__ = ["Driver", "Gate", "rival_of"]
 
 _RUNS: Final = (BACKUPS, RESTORES, UPGRADES)
 
-Begin = Callable[[StepStatus], Awaitable[Outcome | Progress | None]]
-"""Makes sure that a step's present attempt is under way; returns what is known of it at once, if anything is."""
+Begin = Callable[[Manifest, StepStatus], Awaitable[Outcome | Progress | None]]
+"""Makes sure that a step's present attempt is under way; returns what is known of it at once, if anything is.
+
+It is given the object as it is after its status was written.
+"""
 
 
 class Gate:
@@ -72,17 +75,17 @@ class Driver:
     ) -> Result:
         """Write the status first and act then: what was begun before a crash is found by its name."""
         made = turn(run, seen, record, datetime.now(UTC))
-        written = await self._tell(resource, manifest, run, made)
-        if written is None:
-            return Result()
-        if made.stop is not None:
-            await self._stop(manifest, made.stop)
-        if made.start is not None:
-            known = await begin(made.start)
-            if known is not None:
-                after = replace(run, status=made.status)
-                made = turn(after, replace(seen, task=known), record, datetime.now(UTC))
-                await self._tell(resource, written, after, made)
+        while True:
+            written = await self._tell(resource, manifest, run, made)
+            if written is None:
+                return Result()
+            if made.stop is not None:
+                await self._stop(manifest, made.stop)
+            known = await begin(written, made.start) if made.start is not None else None
+            if known is None:
+                break
+            manifest, run = written, replace(run, status=made.status)
+            made = turn(run, Seen(task=known), record, datetime.now(UTC))
         if story.is_over(made.status):
             await self._tidy(manifest, keep=made.status["phase"] == "Failed")
         return Result(requeue_after=made.again)

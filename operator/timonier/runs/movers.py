@@ -18,12 +18,13 @@ from timonier.api.resources import (
     UPGRADES,
     Resource,
 )
+from timonier.api.runs import StepStatus
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Manifest, Request, Rule
 from timonier.engine.errors import ApiError
 from timonier.runs.credentials import Missing, Source, credentials, sources
-from timonier.runs.mover import HOST_LABEL, STORE_LABEL, UNLOCK_LABEL, Task, job, secret, store_label
+from timonier.runs.mover import HOST_LABEL, STORE_LABEL, UNLOCK_LABEL, Task, job, job_name, secret, store_label
 from timonier.runs.outcome import Lock, Outcome, Progress, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
@@ -116,6 +117,14 @@ class Movers:
             jobs = self._cache.all(JOBS)
             self._known_unlocking = {_key(job) for job in jobs if UNLOCK_LABEL in job["metadata"]["labels"]}
         return self._known_unlocking
+
+    async def met_abandoned_locks(self, owner: Manifest, step: StepStatus, now: datetime) -> bool:
+        """Whether the attempt before this one failed at locks that nobody holds any more."""
+        before = (step.attempts or 1) - 1
+        if not before:
+            return False
+        found = await self.look(owner["metadata"]["namespace"], job_name(owner, step.name, before))
+        return isinstance(found, Outcome) and await self.abandoned(found.locks, now)
 
     async def _is_held(self, lock: Lock, now: datetime) -> bool:
         key = self._cache.find(lock.hostname[:_UID], _HOLDERS)

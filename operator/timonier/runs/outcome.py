@@ -21,9 +21,13 @@ _STUCK_WAITING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A Job that is under way. `trouble` says what its pod waits for, where that is worth telling."""
+    """A step that is under way. `trouble` says what it waits for, where that is worth telling.
+
+    `again` is in how many seconds to look, where no watch tells of the next change.
+    """
 
     trouble: str | None = None
+    again: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,22 @@ class Reason(StrEnum):
     """The Application has no volumes."""
     VOLUME_NOT_REACHABLE = "VolumeNotReachable"
     """No single pod could have all the volumes."""
+    BACKUP_NOT_FOUND = "BackupNotFound"
+    """There is no such Backup, or none that fits."""
+    BACKUP_NOT_COMPLETE = "BackupNotComplete"
+    """The Backup has not succeeded."""
+    WRONG_APPLICATION = "WrongApplication"
+    """The Backup is one of another Application."""
+    VOLUMES_DIFFER = "VolumesDiffer"
+    """The Backup has other volumes than the place where it is to go."""
+    CLAIM_NOT_FOUND = "ClaimNotFound"
+    """There is no such PersistentVolumeClaim."""
+    CLAIM_IN_USE = "ClaimInUse"
+    """A pod uses the PersistentVolumeClaim."""
+    CLAIM_MANAGED = "ClaimManaged"
+    """The PersistentVolumeClaim belongs to an Application."""
+    APPLICATION_EXISTS = "ApplicationExists"
+    """There is an Application of that name already."""
     NOT_SUPPORTED = "NotSupported"
     """This cannot be done, now or later."""
 
@@ -49,6 +65,11 @@ class Reason(StrEnum):
     """spec.cancel was set."""
     TIMED_OUT = "TimedOut"
     """spec.timeoutSeconds have passed."""
+
+    NOT_READY = "NotReady"
+    """The application does not get ready with the restored data."""
+    SAFETY_BACKUP_FAILED = "SafetyBackupFailed"
+    """The present data could not be backed up first."""
 
     # What the mover ran into; see timonier.mover.outcome.
     WRONG_PASSWORD = "WrongPassword"  # noqa: S105 - a reason

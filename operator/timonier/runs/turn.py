@@ -7,6 +7,7 @@ run is cancelled or out of time, what is left forward is skipped, and what undoe
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from timonier.api.conditions import condition_of
@@ -23,17 +24,23 @@ _LOOK_AT_JOB: Final = 15.0
 # Another attempt would find the same.
 _HOPELESS: Final = frozenset(
     {Reason.WRONG_PASSWORD, Reason.NOT_INITIALIZED, Reason.CORRUPTED, Reason.PERMISSION_DENIED, Reason.MISMATCH,
-     Reason.SNAPSHOT_NOT_FOUND, Reason.NOT_SUPPORTED, Reason.NOTHING_TO_BACK_UP}
+     Reason.SNAPSHOT_NOT_FOUND, Reason.NOT_SUPPORTED, Reason.NOTHING_TO_BACK_UP, Reason.BACKUP_NOT_FOUND,
+     Reason.WRONG_APPLICATION, Reason.VOLUMES_DIFFER, Reason.CLAIM_MANAGED, Reason.APPLICATION_EXISTS, Reason.NOT_READY,
+     Reason.SAFETY_BACKUP_FAILED}
 )  # fmt: skip
 
-When = Literal["Forward", "Always", "Failure"]
+When = Literal["Forward", "Always", "Failure", "Never"]
 
 
 class StepPlan(NamedTuple):
-    """One step. Forward: until something fails. Always: whatever happened. Failure: only once something has failed."""
+    """One step. Forward: until something fails. Always: whatever happened. Failure: only once something has failed.
+
+    Never: as things have come, it is left out. `mark` goes into the status when the step begins.
+    """
 
     name: str
     when: When = "Forward"
+    mark: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +165,11 @@ def _advance(state: _State) -> None:
     elif step.state == "Pending":
         _begin(state, step)
     elif isinstance(state.task, Outcome):
-        outcome, state.task = state.task, None
+        outcome, state.task, state.job = state.task, None, None
         _take(state, step, outcome)
     elif isinstance(state.task, Progress):
         state.steps = seen(state.steps, step.name, state.job, state.task.trouble)
-        state.turn = _going(state, again=_patience(state))
+        state.turn = _going(state, again=state.task.again or _patience(state))
     elif step.job_ref:
         _take(state, step, Outcome(Reason.INTERRUPTED, "its Job was removed before it was done"))
     else:
@@ -175,6 +182,7 @@ def _begin(state: _State, step: StepStatus) -> None:
         state.turn = _going(state, again=pause)
         return
     state.steps = begun(state.steps, step.name, state.now)
+    state.status |= next((plan.mark for plan in state.run.plans if plan.name == step.name), {})
     state.turn = _going(state, start=next(found for found in state.steps if found.name == step.name))
 
 

@@ -106,7 +106,12 @@ def test_what_a_rule_points_to_exists() -> None:
 
 def test_the_definitions_are_the_same_each_time_and_are_json() -> None:
     assert json.dumps(crds()) == json.dumps(crds())
-    assert [manifest["spec"]["names"]["kind"] for manifest in crds()] == ["Application", "Backup", "BackupStore"]
+    assert [manifest["spec"]["names"]["kind"] for manifest in crds()] == [
+        "Application",
+        "Backup",
+        "BackupStore",
+        "Restore",
+    ]
 
 
 def test_what_kubectl_apply_keeps_of_it_in_an_annotation_fits() -> None:

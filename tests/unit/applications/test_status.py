@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.application_specs import application, applications
 from timonier.api.application import Application, ApplicationStatus
+from timonier.applications.scaling import suspended
 from timonier.applications.status import Reason, Verdict, selector_text, status_of, verdict_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -287,3 +288,12 @@ def test_the_same_status_again_is_the_same(web: Application, verdict: Verdict) -
     first = status_of(web, verdict, SELECTOR, (), NOW)
     again = web.model_copy(update={"status": first})
     assert status_of(again, verdict, SELECTOR, (), datetime(2030, 1, 1, tzinfo=UTC)) == first
+
+
+def test_while_a_restore_is_under_way_it_is_stopped_and_says_for_what() -> None:
+    held = suspended(scaled(2))
+    stopped = status_of(held, verdict_of(held, None, current=False), SELECTOR, (), NOW, "restore back")
+    by_type = {condition["type"]: condition for condition in stopped["conditions"]}
+    for type_, status in (("Ready", "False"), ("Available", "False"), ("Suspended", "True")):
+        assert (by_type[type_]["status"], by_type[type_]["reason"]) == (status, "Restoring")
+        assert "restore back is under way" in by_type[type_]["message"]

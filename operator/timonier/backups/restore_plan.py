@@ -1,0 +1,321 @@
+"""How a Restore goes: which backup it takes, what keeps it from beginning, and its steps. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from timonier.api.application import Application
+from timonier.api.backup import Backup
+from timonier.api.backup_store import BackupStore
+from timonier.api.conditions import condition_of
+from timonier.api.moments import moment
+from timonier.api.restore import Restore
+from timonier.api.runs import StepStatus
+from timonier.backups.access import unready
+from timonier.engine.contract import Manifest
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason, Words
+from timonier.runs.turn import Record, Run, StepPlan, steps_of
+
+__all__ = [
+    "BRING_BACK",
+    "LOAD",
+    "QUIESCE",
+    "RESTART",
+    "RESUME",
+    "SAFETY_BACKUP",
+    "STOP",
+    "Surroundings",
+    "choice",
+    "facts",
+    "has_stopped",
+    "instruction",
+    "is_well",
+    "made_safe",
+    "obstacle",
+    "record_of",
+    "run_of",
+    "safety_backup",
+    "safety_name",
+    "target_of",
+]
+
+SAFETY_BACKUP: Final = "SafetyBackup"
+QUIESCE: Final = "Quiesce"
+LOAD: Final = "Load"
+RESUME: Final = "Resume"
+STOP: Final = "Stop"
+BRING_BACK: Final = "BringBack"
+RESTART: Final = "Restart"
+
+_STOPPED: Final = MappingProxyType({"quiesced": True})
+_LET_GO: Final = MappingProxyType({"quiesced": False})
+_PATIENCE: Final = 300.0
+_POLL: Final = 1.0
+_LONGEST_NAME: Final = 52
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a Restore depends on.
+
+    `backup` is the one that was chosen, or words why there is none; `places` are the volumes that exist where it is to
+    go, by name. The rest is as for a Backup.
+    """
+
+    backup: Backup | Words
+    application: Application | None = None
+    claim: Manifest | None = None
+    store: BackupStore | None = None
+    refused: str | None = None
+    rival: str | None = None
+    unreachable: Words | None = None
+    users: Sequence[str] = ()
+    places: tuple[str, ...] = ()
+
+
+def target_of(restore: Restore) -> str | None:
+    """The name of the Application that is restored in place; None for other places."""
+    return restore.spec.to.in_place.application if restore.spec.to.in_place else None
+
+
+def choice(restore: Restore, backups: Iterable[Backup]) -> Backup | Words:
+    """The backup that the Restore means, among those of its namespace; or words why there is none."""
+    source = restore.spec.from_
+    if source.backup_ref is not None:
+        name = source.backup_ref.name
+        found = next((backup for backup in backups if backup.metadata.name == name), None)
+        if found is None:
+            return Reason.BACKUP_NOT_FOUND, f"there is no Backup {name} in this namespace"
+        phase = found.status.get("phase", "Pending")
+        return found if phase == "Succeeded" else (Reason.BACKUP_NOT_COMPLETE, f"the Backup {name} is {phase}")
+    wanted = source.latest or source.before
+    if wanted is None:
+        return Reason.NOT_SUPPORTED, "spec.from.external is not there yet: let the BackupStore import the backup"
+    good = [backup for backup in _good(backups) if backup.spec.target_ref.name == wanted.application]
+    if source.before is not None:
+        until = moment(source.before.time)
+        good = [backup for backup in good if moment(_held_at(backup)) <= until]
+    if not good:
+        when = f" at {source.before.time}" if source.before else ""
+        return Reason.BACKUP_NOT_FOUND, f"there was no good backup of the Application {wanted.application}{when}"
+    return max(good, key=lambda backup: (_held_at(backup), backup.metadata.name))
+
+
+def _good(backups: Iterable[Backup]) -> Iterator[Backup]:
+    return (backup for backup in backups if backup.status.get("phase") == "Succeeded")
+
+
+def _held_at(backup: Backup) -> str:
+    """No later than then was all that it holds: data may have changed while it was read."""
+    return str(backup.status.get("completionTime") or backup.status["backupTime"])
+
+
+def obstacle(restore: Restore, around: Surroundings) -> Words | None:
+    """Why it cannot begin now; None when it can."""
+    return next((words for words in _obstacles(restore, around) if words), None)
+
+
+def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]:
+    backup = around.backup
+    if not isinstance(backup, Backup):
+        yield backup
+        return
+    if backup.status.get("method") != "Files":
+        yield Reason.NOT_SUPPORTED, f"the method {backup.status.get('method')} is not there yet"
+    if restore.spec.to.in_place:
+        yield from _in_place(restore.spec.to.in_place.application, backup, around)
+    elif restore.spec.to.claim:
+        yield from _into_claim(restore.spec.to.claim.name, backup, around)
+    else:
+        yield Reason.NOT_SUPPORTED, "spec.to.newApplication is not there yet"
+    if around.store is None:
+        yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {backup.status['store']['name']}"
+    else:
+        yield (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
+        yield around.unreachable
+        yield unready(around.store, writes=False)
+    if around.rival:
+        yield Reason.ANOTHER_RUN, f"{around.rival} of the same Application is under way, and comes first"
+
+
+def _in_place(name: str, backup: Backup, around: Surroundings) -> Iterator[Words | None]:
+    made_of = backup.spec.target_ref.name
+    if made_of != name:
+        yield (
+            Reason.WRONG_APPLICATION,
+            (
+                f"the Backup {backup.metadata.name} is of the Application {made_of}; its data would replace that "
+                f"of {name}"
+            ),
+        )
+    if around.application is None:
+        yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
+    yield _missing_places(backup, around)
+
+
+def _into_claim(name: str, backup: Backup, around: Surroundings) -> Iterator[Words | None]:
+    if around.claim is None:
+        yield Reason.CLAIM_NOT_FOUND, f"there is no PersistentVolumeClaim {name} in this namespace"
+        return
+    if around.application is not None:
+        yield (
+            Reason.CLAIM_MANAGED,
+            (
+                f"the PersistentVolumeClaim {name} belongs to the Application {around.application.metadata.name}: "
+                "restore that in place"
+            ),
+        )
+    volumes = backup.status.get("volumes", ())
+    if len(volumes) != 1:
+        yield Reason.VOLUMES_DIFFER, f"the Backup has {len(volumes)} volumes, and a claim is one"
+    if around.users:
+        yield Reason.CLAIM_IN_USE, f"the pod {around.users[0]} uses the PersistentVolumeClaim {name}"
+
+
+def _missing_places(backup: Backup, around: Surroundings) -> Words | None:
+    missing = sorted(set(backup.status.get("volumes", ())) - set(around.places))
+    if not missing:
+        return None
+    return Reason.VOLUMES_DIFFER, f"the Backup has the volume {missing[0]}, which the Application has not"
+
+
+def facts(restore: Restore, around: Surroundings) -> dict[str, Any]:
+    """What is known when it begins, for its status: from here on, it is about this backup and no newer one."""
+    backup = around.backup
+    if not isinstance(backup, Backup) or around.store is None:
+        return {}
+    target = target_of(restore)
+    return {
+        "backup": backup.metadata.name,
+        "store": {"name": around.store.metadata.name, "namespace": around.store.metadata.namespace},
+        "snapshotID": backup.status["snapshotID"],
+    } | ({"application": target} if target else {})
+
+
+def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
+    """The Restore as a run with its steps; `known` goes into its status when it begins."""
+    metadata = restore.metadata
+    return Run(
+        what=f"restore of {target_of(restore) or 'a volume'}",
+        generation=metadata.generation,
+        created=metadata.creation_timestamp,
+        spec=restore.spec,
+        status=restore.status,
+        plans=tuple(_steps(restore)),
+        facts=known,
+    )
+
+
+def _steps(restore: Restore) -> Iterator[StepPlan]:
+    """What undoes comes in only once data has been touched, or the application stopped."""
+    if restore.spec.to.in_place is None:
+        yield StepPlan(LOAD)
+        return
+    loaded = any(step.name == LOAD and step.attempts for step in steps_of(restore.status))
+    stopped = loaded or bool(restore.status.get("quiesced"))
+    if restore.spec.to.in_place.safety_backup:
+        yield StepPlan(SAFETY_BACKUP)
+    yield StepPlan(QUIESCE, mark=_STOPPED)
+    yield StepPlan(LOAD)
+    yield StepPlan(RESUME, mark=_LET_GO)
+    yield StepPlan(STOP, "Failure" if loaded else "Never", _STOPPED)
+    yield StepPlan(BRING_BACK, "Failure" if loaded else "Never")
+    yield StepPlan(RESTART, "Failure" if stopped else "Never", _LET_GO)
+
+
+def instruction(snapshot: str, manifest_hash: str | None, folders: Mapping[str, str]) -> dict[str, Any]:
+    """What the mover is told; `folders` are places for what was elsewhere when it was backed up."""
+    told: dict[str, Any] = {"task": "restore", "snapshot": snapshot, "target": "/data"}
+    if manifest_hash:
+        told["manifestHash"] = manifest_hash
+    return told | ({"folders": dict(folders)} if folders else {})
+
+
+def safety_name(restore: Manifest) -> str:
+    """The name of the backup that is made first: the same each time."""
+    metadata = restore["metadata"]
+    return f"{metadata['name'][:_LONGEST_NAME].rstrip('-.')}-safety"
+
+
+def safety_backup(restore: Manifest, application: str, store: Mapping[str, str], timeout: int) -> dict[str, Any]:
+    """The Backup of the data that is about to be replaced."""
+    metadata = restore["metadata"]
+    return {
+        "apiVersion": restore["apiVersion"],
+        "kind": "Backup",
+        "metadata": {
+            "namespace": metadata["namespace"],
+            "name": safety_name(restore),
+            "ownerReferences": [
+                {
+                    "apiVersion": restore["apiVersion"],
+                    "kind": restore["kind"],
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {
+            "targetRef": {"name": application},
+            "storeRef": dict(store),
+            "method": "Files",
+            "reason": "PreRestore",
+            "timeoutSeconds": timeout,
+        },
+    }
+
+
+def made_safe(backup: Manifest | None) -> Outcome | Progress | None:
+    """What has become of the safety backup."""
+    if backup is None:
+        return None
+    status: Mapping[str, Any] = backup.get("status", {})
+    said = condition_of(status, "Succeeded") or {"message": "it has not begun"}
+    if status.get("phase") in ("Failed", "Cancelled"):
+        return Outcome(Reason.SAFETY_BACKUP_FAILED, f"the present data could not be backed up: {said['message']}")
+    return Outcome() if status.get("phase") == "Succeeded" else Progress(said["message"])
+
+
+def has_stopped(workload: Manifest | None, pods: Sequence[Manifest]) -> Outcome | Progress:
+    """Whether every pod of the application is gone, and none will come."""
+    if workload is not None and workload["spec"].get("replicas", 1) != 0:
+        return Progress("the application is being stopped", _POLL)
+    return Progress(f"{len(pods)} pods are still there", _POLL) if pods else Outcome()
+
+
+def is_well(
+    application: Application | None, workload: Manifest | None, step: StepStatus, now: datetime
+) -> Outcome | Progress:
+    """Whether the application has come up again with the data that it has now."""
+    if application is None:
+        return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
+    if application.spec.suspend:
+        return Outcome()  # it was not meant to run before either
+    ready = condition_of(application.status, "Ready") or {"status": "False", "message": "nothing is known of it yet"}
+    running = workload is not None and (workload["spec"].get("replicas", 1) > 0 or not _wants_pods(application))
+    if ready["status"] == "True" and running:
+        return Outcome()
+    waited = (now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
+    if waited > _PATIENCE:
+        return Outcome(Reason.NOT_READY, f"the application is not ready after {_PATIENCE:.0f} s: {ready['message']}")
+    return Progress(f"the application is not ready: {ready['message']}", _POLL)
+
+
+def _wants_pods(application: Application) -> bool:
+    scaling = application.spec.scaling
+    return scaling.autoscaling is not None or scaling.replicas > 0
+
+
+def record_of() -> Record:
+    """For `turn`: what a step that ended well adds to the status."""
+
+    def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        if step.name == LOAD:
+            return {"bytes": result["bytes"]}
+        return {"rolledBack": True} if step.name == BRING_BACK and result else {}
+
+    return record

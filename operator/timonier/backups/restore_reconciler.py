@@ -1,0 +1,265 @@
+"""Carries out one Restore: observes, lets the plan decide, stops the application, has a mover load, and reports."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from timonier.api.application import Application
+from timonier.api.backup import Backup
+from timonier.api.backup_store import BackupStore
+from timonier.api.pods import Toleration
+from timonier.api.references import APPLICATION_LABEL
+from timonier.api.resources import (
+    APPLICATIONS,
+    BACKUP_STORES,
+    BACKUPS,
+    JOBS,
+    PERSISTENT_VOLUME_CLAIMS,
+    RESTORES,
+)
+from timonier.api.restore import Restore
+from timonier.api.runs import StepStatus, StoreRef
+from timonier.backups.observing import Observer
+from timonier.backups.restore_plan import (
+    BRING_BACK,
+    LOAD,
+    QUIESCE,
+    SAFETY_BACKUP,
+    STOP,
+    Surroundings,
+    choice,
+    facts,
+    has_stopped,
+    instruction,
+    is_well,
+    made_safe,
+    obstacle,
+    record_of,
+    run_of,
+    safety_backup,
+    safety_name,
+    target_of,
+)
+from timonier.backups.volumes import DATA_FOLDER, mounts, name_of
+from timonier.engine.contract import Change, Manifest, Request, Result, Rule
+from timonier.engine.reading import read
+from timonier.runs import story
+from timonier.runs.driver import Driver, Gate, rival_of
+from timonier.runs.mover import ClaimMount, Identity, Task, hostname, job_name
+from timonier.runs.movers import RULES
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason
+from timonier.runs.turn import Seen, present
+
+__all__ = ["RestoreReconciler"]
+
+
+class RestoreReconciler:
+    """The reconciler of the Restore kind; see `timonier.engine.contract.Reconciler`."""
+
+    primary = RESTORES
+    watched = (JOBS, APPLICATIONS, BACKUPS, BACKUP_STORES, PERSISTENT_VOLUME_CLAIMS)
+    rules = (
+        Rule(RESTORES.group, (RESTORES.plural,), ("list", "watch")),
+        Rule(RESTORES.group, (f"{RESTORES.plural}/status",), ("patch",)),
+        Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "get")),
+        *RULES,
+    )
+
+    def __init__(self, driver: Driver, gate: Gate) -> None:
+        self._driver = driver
+        self._cache = driver.cache
+        self._gate = gate
+
+    def concerned(self, change: Change) -> Iterable[Request]:
+        """Itself, and the one that a Job or a safety backup belongs to."""
+        if change.resource == RESTORES:
+            return (change.key,)
+        return (change.owner[1],) if change.owner is not None and change.owner[0] == RESTORES else ()
+
+    async def reconcile(self, request: Request) -> Result:
+        """One turn, and no turn of another run of the same Application meanwhile."""
+        manifest = self._cache.get(RESTORES, request)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            return Result()
+        restore = read(Restore, manifest)
+        if restore is None:
+            return Result()
+        async with self._gate.of(Request(request.namespace, target_of(restore) or request.name)):
+            # Another turn may have come first.
+            manifest = self._cache.get(RESTORES, request) or manifest
+            return await _Turn(self._driver, manifest, Restore.model_validate(manifest)).take()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a mover writes, and as whom."""
+
+    claims: tuple[ClaimMount, ...]
+    identity: Identity
+    node: str | None
+    tolerations: tuple[Toleration, ...] = ()
+
+
+class _Turn:
+    """One turn of one Restore."""
+
+    def __init__(self, driver: Driver, manifest: Manifest, restore: Restore) -> None:
+        self._driver = driver
+        self._cache = driver.cache
+        self._applier = driver.applier
+        self._observer = Observer(driver.cache, driver.applier)
+        self._manifest = manifest
+        self._restore = restore
+        self._now = datetime.now(UTC)
+
+    async def take(self) -> Result:
+        restore = self._restore
+        run = run_of(restore, {})
+        step = present(run)
+        if step is not None:
+            task = await self._look(step) if step.state == "Running" else None
+            seen = Seen(task=task, job=self._name_of(step))
+        elif story.is_over(restore.status):
+            seen = Seen()
+        else:
+            around = await self._surroundings()
+            run, seen = run_of(restore, facts(restore, around)), Seen(obstacle=obstacle(restore, around))
+        return await self._driver.drive(RESTORES, self._manifest, run, seen, record_of(), self._begin)
+
+    @property
+    def _namespace(self) -> str:
+        return self._restore.metadata.namespace
+
+    def _key(self, name: str) -> Request:
+        return Request(self._namespace, name)
+
+    def _application(self) -> Application | None:
+        name = target_of(self._restore)
+        return self._observer.application(self._key(name)) if name else None
+
+    def _name_of(self, step: StepStatus) -> str | None:
+        """Of the object that does the step's work, where there is one."""
+        if step.name == SAFETY_BACKUP:
+            return safety_name(self._manifest)
+        attempt = step.attempts or 1
+        return job_name(self._manifest, step.name, attempt) if step.name in (LOAD, BRING_BACK) else None
+
+    async def _look(self, step: StepStatus) -> Progress | Outcome | None:
+        if step.name == SAFETY_BACKUP:
+            name = safety_name(self._manifest)
+            return made_safe(await self._applier.live(BACKUPS, self._namespace, name))
+        if step.name in (LOAD, BRING_BACK):
+            return await self._driver.movers.look(self._namespace, self._name_of(step) or "")
+        application = self._application()
+        workload = self._observer.workload(application) if application else None
+        if step.name in (QUIESCE, STOP):
+            return has_stopped(workload, await self._observer.pods(self._key(target_of(self._restore) or "")))
+        return is_well(application, workload, step, self._now)
+
+    async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
+        if step.name == SAFETY_BACKUP:
+            target, status = target_of(self._restore) or "", manifest["status"]
+            wanted = safety_backup(manifest, target, status["store"], self._restore.spec.timeout_seconds)
+            return made_safe(await self._applier.create(BACKUPS, wanted))
+        if step.name == LOAD:
+            return await self._load(manifest, step, manifest["status"]["backup"])
+        if step.name == BRING_BACK:
+            return await self._bring_back(manifest, step)
+        return await self._look(step)
+
+    async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
+        name = safety_name(manifest)
+        found = await self._applier.live(BACKUPS, self._namespace, name)
+        if found is None or found.get("status", {}).get("phase") != "Succeeded":
+            return Outcome(Reason.BACKUP_NOT_FOUND, "no safety backup was made: the data is as the load left it")
+        return await self._load(manifest, step, name)
+
+    async def _load(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | None:
+        found = await self._applier.live(BACKUPS, self._namespace, name)
+        status = {} if found is None else found.get("status", {})
+        if "snapshotID" not in status:
+            return Outcome(Reason.BACKUP_NOT_FOUND, f"the Backup {name} is gone")
+        store = self._observer.store(StoreRef.model_validate(status["store"]), self._namespace)
+        if store is None:
+            return Outcome(Reason.STORE_NOT_FOUND, f"there is no BackupStore {status['store']['name']} any more")
+        place = await self._place(status.get("volumes", ()))
+        if isinstance(place, Outcome):
+            return place
+        told = instruction(status["snapshotID"], status.get("manifestHash"), {})
+        if await self._driver.movers.met_abandoned_locks(manifest, step, self._now):
+            told["unlock"] = True
+        attempt = step.attempts or 1
+        task = Task(
+            name=job_name(manifest, step.name, attempt),
+            host=hostname(manifest, step.name, attempt),
+            instruction=told,
+            deadline=self._restore.spec.timeout_seconds,
+            claims=place.claims,
+            identity=place.identity,
+            node=place.node,
+            application=target_of(self._restore),
+            tolerations=place.tolerations,
+        )
+        return await self._driver.movers.start(manifest, RESTORES, task, store)
+
+    async def _place(self, volumes: Iterable[str]) -> _Place | Outcome:
+        """Where the mover writes: the application's volumes, or the one that was named."""
+        wanted = sorted(volumes)
+        application = self._application()
+        if self._restore.spec.to.claim is not None:
+            return await self._claim_place(self._restore.spec.to.claim.name, wanted)
+        if application is None:
+            return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
+        claims = self._observer.claims(self._key(application.metadata.name))
+        mounted = [mount for mount in mounts(application, claims, read_only=False) if name_of(mount.path) in wanted]
+        if [name_of(mount.path) for mount in mounted] != wanted:
+            return Outcome(Reason.VOLUMES_DIFFER, f"a volume of {', '.join(wanted)} is not there")
+        workload = application.spec.workload
+        identity = Identity.of(workload.pod_security_context)
+        return _Place(tuple(mounted), identity, None, workload.tolerations)
+
+    async def _claim_place(self, name: str, volumes: list[str]) -> _Place | Outcome:
+        users = await self._observer.users(self._key(name))
+        if users:
+            return Outcome(Reason.CLAIM_IN_USE, f"the pod {users[0]['metadata']['name']} uses it")
+        return _Place((ClaimMount(name, f"{DATA_FOLDER}/{volumes[0]}"),), Identity.of(None, takes_ownership=True), None)
+
+    async def _surroundings(self) -> Surroundings:
+        restore = self._restore
+        backup = choice(restore, self._observer.backups(self._namespace))
+        if not isinstance(backup, Backup):
+            return Surroundings(backup)
+        reference = StoreRef.model_validate(backup.status["store"])
+        store = self._observer.store(reference, self._namespace)
+        refused = await self._observer.refusal(store, self._namespace) if store else None
+        if restore.spec.to.claim is not None:
+            return await self._around_claim(restore.spec.to.claim.name, backup, store, refused)
+        application = self._application()
+        if application is None:
+            return Surroundings(backup, store=store, refused=refused)
+        target = self._key(application.metadata.name)
+        places = mounts(application, self._observer.claims(target), read_only=False)
+        return Surroundings(
+            backup,
+            application,
+            store=store,
+            refused=refused,
+            rival=rival_of(self._cache, target, self._manifest),
+            places=tuple(name_of(mount.path) for mount in places),
+        )
+
+    async def _around_claim(
+        self, name: str, backup: Backup, store: BackupStore | None, refused: str | None
+    ) -> Surroundings:
+        claim = await self._observer.claim(self._key(name))
+        owner = (claim or {}).get("metadata", {}).get("labels", {}).get(APPLICATION_LABEL)
+        users = await self._observer.users(self._key(name))
+        return Surroundings(
+            backup,
+            application=self._observer.application(self._key(owner)) if owner else None,
+            claim=claim,
+            store=store,
+            refused=refused,
+            users=tuple(pod["metadata"]["name"] for pod in users),
+        )

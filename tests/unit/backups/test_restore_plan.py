@@ -1,0 +1,192 @@
+"""Which backup a restore takes, what keeps it from beginning, and which steps it has as things go."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from timonier.api.application import Application
+from timonier.api.backup import Backup
+from timonier.api.backup_store import BackupStore
+from timonier.api.restore import Restore
+from timonier.api.runs import StepStatus
+from timonier.backups.restore_plan import (
+    Surroundings,
+    choice,
+    facts,
+    has_stopped,
+    is_well,
+    made_safe,
+    obstacle,
+    run_of,
+    safety_backup,
+)
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason
+
+NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
+IN_PLACE = {"inPlace": {"application": "web", "confirm": "web"}}
+
+
+def backup(
+    name: str = "first", application: str = "web", day: int = 1, phase: str = "Succeeded", **status: Any
+) -> Backup:
+    said = {
+        "phase": phase,
+        "method": "Files",
+        "snapshotID": name,
+        "volumes": ["data"],
+        "store": {"name": "offsite"},
+        "backupTime": f"2026-11-{day:02}T08:00:00Z",
+        "completionTime": f"2026-11-{day:02}T09:00:00Z",
+    }
+    metadata = {"name": name, "namespace": "shop", "uid": name}
+    return Backup.model_validate(
+        {"metadata": metadata, "spec": {"targetRef": {"name": application}}, "status": said | status}
+    )
+
+
+def restore(source: dict[str, Any] | None = None, to: dict[str, Any] | None = None, **status: Any) -> Restore:
+    spec = {"from": source or {"backupRef": {"name": "first"}}, "to": to or IN_PLACE}
+    return Restore.model_validate(
+        {"metadata": {"name": "back", "namespace": "shop", "uid": "r"}, "spec": spec, "status": status}
+    )
+
+
+def application(*, ready: str = "True", suspend: bool = False) -> Application:
+    condition = {"type": "Ready", "status": ready, "message": "as it is"}
+    spec = {"workload": {"image": {"repository": "web"}}, "suspend": suspend}
+    metadata = {"name": "web", "namespace": "shop", "uid": "u"}
+    return Application.model_validate({"metadata": metadata, "spec": spec, "status": {"conditions": [condition]}})
+
+
+STORE = BackupStore.model_validate(
+    {
+        "metadata": {"name": "offsite", "namespace": "shop", "uid": "s", "generation": 1},
+        "spec": {"pvc": {"claimName": "c"}, "encryption": {"passwordSecretRef": {"name": "p"}}},
+        "status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "message": "x"}]},
+    }
+)
+ALL = [backup("a", day=1), backup("b", day=3), backup("c", day=5, phase="Failed"), backup("d", "other", day=9)]
+
+
+@pytest.mark.parametrize(
+    ("source", "chosen"),
+    [
+        ({"backupRef": {"name": "a"}}, "a"),
+        ({"latest": {"application": "web"}}, "b"),
+        ({"latest": {"application": "other"}}, "d"),
+        ({"before": {"application": "web", "time": "2026-11-03T09:00:00Z"}}, "b"),
+        # It was still being made then: some of what it holds may be younger.
+        ({"before": {"application": "web", "time": "2026-11-03T08:59:59Z"}}, "a"),
+        ({"before": {"application": "web", "time": "2026-11-01T10:00:00+02:00"}}, Reason.BACKUP_NOT_FOUND),
+        ({"latest": {"application": "nobody"}}, Reason.BACKUP_NOT_FOUND),
+        ({"backupRef": {"name": "x"}}, Reason.BACKUP_NOT_FOUND),
+        ({"backupRef": {"name": "c"}}, Reason.BACKUP_NOT_COMPLETE),
+    ],
+)
+def test_which_backup_is_meant(source: dict[str, Any], chosen: str) -> None:
+    found = choice(restore(source), ALL)
+    assert (found.metadata.name if isinstance(found, Backup) else found[0]) == chosen
+
+
+AROUND = Surroundings(backup(), application(), store=STORE, places=("data", "logs"))
+CLAIM = {"claim": {"name": "c", "confirm": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("to", "fields", "reason"),
+    [
+        pytest.param(IN_PLACE, {}, None, id="nothing"),
+        pytest.param(IN_PLACE, {"backup": backup(application="db")}, Reason.WRONG_APPLICATION, id="another's backup"),
+        pytest.param(IN_PLACE, {"application": None}, Reason.APPLICATION_NOT_FOUND, id="no application"),
+        pytest.param(IN_PLACE, {"places": ("logs",)}, Reason.VOLUMES_DIFFER, id="no such volume"),
+        pytest.param(IN_PLACE, {"store": None}, Reason.STORE_NOT_FOUND, id="no store"),
+        pytest.param(IN_PLACE, {"refused": "no"}, Reason.STORE_NOT_ALLOWED, id="usage policy"),
+        pytest.param(IN_PLACE, {"rival": "backup x"}, Reason.ANOTHER_RUN, id="another run"),
+        pytest.param(CLAIM, {"application": None, "claim": {}}, None, id="claim"),
+        pytest.param(CLAIM, {"application": None}, Reason.CLAIM_NOT_FOUND, id="no claim"),
+        pytest.param(CLAIM, {"claim": {}}, Reason.CLAIM_MANAGED, id="an application's claim"),
+        pytest.param(CLAIM, {"application": None, "claim": {}, "users": ("p",)}, Reason.CLAIM_IN_USE, id="used claim"),
+        pytest.param(
+            CLAIM,
+            {"application": None, "claim": {}, "backup": backup(volumes=["a", "b"])},
+            Reason.VOLUMES_DIFFER,
+            id="two volumes into one",
+        ),
+    ],
+)
+def test_what_keeps_it_from_beginning(to: dict[str, Any], fields: dict[str, Any], reason: Reason | None) -> None:
+    found = obstacle(restore(to=to), replace(AROUND, **fields))
+    assert (found[0] if found else None) == reason
+
+
+def test_what_it_is_about_is_fixed_at_its_start() -> None:
+    assert facts(restore(), AROUND) == {
+        "backup": "first",
+        "store": {"name": "offsite", "namespace": "shop"},
+        "snapshotID": "first",
+        "application": "web",
+    }
+
+
+def whens(found: Restore) -> dict[str, str]:
+    return {plan.name: plan.when for plan in run_of(found, {}).plans}
+
+
+def test_the_application_is_stopped_again_only_when_its_data_has_been_touched() -> None:
+    assert whens(restore()) == {
+        "SafetyBackup": "Forward", "Quiesce": "Forward", "Load": "Forward", "Resume": "Forward",
+        "Stop": "Never", "BringBack": "Never", "Restart": "Never",
+    }  # fmt: skip
+    stopped = whens(restore(quiesced=True))
+    assert (stopped["Stop"], stopped["BringBack"], stopped["Restart"]) == ("Never", "Never", "Failure")
+    loaded = whens(restore(steps=[{"name": "Load", "state": "Failed", "attempts": 1}]))
+    assert (loaded["Stop"], loaded["BringBack"], loaded["Restart"]) == ("Failure", "Failure", "Failure")
+
+
+def test_without_a_safety_backup_and_into_a_claim_there_are_fewer_steps() -> None:
+    place = {"inPlace": {**IN_PLACE["inPlace"], "safetyBackup": False}}
+    assert "SafetyBackup" not in whens(restore(to=place))
+    assert whens(restore(to=CLAIM)) == {"Load": "Forward"}
+
+
+def test_the_safety_backup_belongs_to_the_restore() -> None:
+    owner = {
+        "apiVersion": "timonier.dev/v1",
+        "kind": "Restore",
+        "metadata": {"namespace": "shop", "name": "b" * 63, "uid": "r"},
+    }
+    made = safety_backup(owner, "web", {"name": "offsite"}, 60)
+    assert len(made["metadata"]["name"]) <= 63
+    assert made["metadata"]["ownerReferences"][0]["uid"] == "r"
+    Backup.model_validate(made | {"metadata": made["metadata"] | {"uid": "1"}})
+
+
+def test_what_has_become_of_the_safety_backup() -> None:
+    assert made_safe(None) is None
+    assert isinstance(made_safe({"status": {}}), Progress)
+    assert made_safe({"status": {"phase": "Succeeded"}}) == Outcome()
+    failed = made_safe({"status": {"phase": "Failed"}})
+    assert isinstance(failed, Outcome)
+    assert failed.error is Reason.SAFETY_BACKUP_FAILED
+
+
+def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
+    assert isinstance(has_stopped({"spec": {"replicas": 1}}, []), Progress)
+    assert isinstance(has_stopped({"spec": {}}, []), Progress)
+    assert isinstance(has_stopped({"spec": {"replicas": 0}}, [{}]), Progress)
+    assert has_stopped({"spec": {"replicas": 0}}, []) == has_stopped(None, []) == Outcome()
+
+
+def test_it_is_well_when_it_is_ready_with_pods() -> None:
+    step = StepStatus(name="Resume", state="Running", start_time="2026-11-27T08:00:00Z")
+    up, down = {"spec": {"replicas": 2}}, {"spec": {"replicas": 0}}
+    assert is_well(application(), up, step, NOW) == Outcome()
+    assert isinstance(is_well(application(), down, step, NOW), Progress)  # it was ready before it was stopped
+    assert isinstance(is_well(application(ready="False"), up, step, NOW), Progress)
+    assert is_well(application(ready="False", suspend=True), down, step, NOW) == Outcome()
+    late = is_well(application(ready="False"), up, step, NOW + timedelta(seconds=301))
+    assert isinstance(late, Outcome)
+    assert late.error is Reason.NOT_READY
