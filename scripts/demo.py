@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,14 @@ def wait_for(what: str, probe: Callable[[], bool], seconds: float = 30.0) -> flo
     return time.monotonic() - began
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def release(narrator: Narrator) -> Path:
     """Generate the bundle, build the catalog, check both, ask what OLM would do. Returns what it would install."""
     narrator.chapter("From code to a bundle and a catalog")
@@ -137,15 +146,26 @@ def release(narrator: Narrator) -> Path:
     return REPOSITORY / "bundle" / head.removeprefix("timonier.v")
 
 
-def install(kubectl: Kubectl, narrator: Narrator, bundle: Path) -> None:
+def install(kubectl: Kubectl, narrator: Narrator, bundle: Path, webhooks: str) -> None:
     """Install the bundle the way OLM does, and nothing else: the operator gets what its CSV asks for."""
     narrator.chapter("Install that version, with exactly the permissions its CSV asks for")
-    command = [str(BIN / "balise"), "render", str(bundle), "--namespace", SYSTEM]
+    command = [
+        str(BIN / "balise"),
+        "render",
+        str(bundle),
+        "--namespace",
+        SYSTEM,
+        "--webhook-url",
+        f"https://{webhooks}",
+    ]
     manifests = subprocess.run(command, capture_output=True, text=True, check=False)
     if manifests.returncode:
         raise DemoError(manifests.stderr)
     kinds = sorted(document["kind"] for document in yaml.safe_load_all(manifests.stdout))
-    shown = f"balise render bundle/{bundle.name} --namespace {SYSTEM} | kubectl apply -f -"
+    # The operator runs beside the cluster here: its Service would lead nowhere.
+    shown = (
+        f"balise render bundle/{bundle.name} --namespace {SYSTEM} --webhook-url https://{webhooks} | kubectl apply -f -"
+    )
     narrator.say(f"{paint('1;33', '$')} {paint('1', shown)}")
     narrator.say("  " + ", ".join(kinds))
     kubectl.apply(manifests.stdout)
@@ -155,7 +175,9 @@ def install(kubectl: Kubectl, narrator: Narrator, bundle: Path) -> None:
 
 
 @contextlib.contextmanager
-def operator(cluster: Cluster, kubectl: Kubectl, narrator: Narrator, folder: Path, keep: bool) -> Iterator[Path]:
+def operator(
+    cluster: Cluster, kubectl: Kubectl, narrator: Narrator, folder: Path, webhooks: str, *, keep: bool
+) -> Iterator[Path]:
     """The operator's process, under its service account. Yields its log; stopped at the end unless `keep`."""
     token = kubectl.ask("create", "token", "timonier", "--namespace", SYSTEM, "--duration", "12h").strip()
     source = yaml.safe_load(cluster.kubeconfig.read_text())
@@ -167,12 +189,14 @@ def operator(cluster: Cluster, kubectl: Kubectl, narrator: Narrator, folder: Pat
     kubeconfig.chmod(0o600)
     log = folder / "operator.log"
     command = [str(BIN / "timonier"), "run", "--kubeconfig", str(kubeconfig), "--namespace", SYSTEM,
-               "--health-address", "", "--metrics-address", ""]  # fmt: skip
+               "--health-address", "", "--metrics-address", "", "--webhook-address", webhooks]  # fmt: skip
     with log.open("ab") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=keep)
     try:
         seconds = wait_for("the operator leads", lambda: '"became the leader"' in log.read_text())
         narrator.took("the operator runs and leads after", seconds)
+        seconds += wait_for("it serves webhooks", lambda: "serving webhooks" in log.read_text())
+        narrator.took("its webhooks answer, with a certificate of its own, after", seconds)
         yield log
     finally:
         if not keep:
@@ -184,8 +208,10 @@ def operator(cluster: Cluster, kubectl: Kubectl, narrator: Narrator, folder: Pat
 
 
 def applications(kubectl: Kubectl, narrator: Narrator) -> None:
-    """Run three applications, scale one, vandalise one, delete all, and time each."""
-    narrator.chapter("Three applications: a web server, a database, an autoscaled one")
+    """Run four applications, scale one, vandalise one, delete all, and time each."""
+    narrator.chapter(
+        "Four applications: a web server, a database, an autoscaled one, and one in the simple form v1alpha1"
+    )
     kubectl.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}))
     names = []
     began = time.monotonic()
@@ -264,8 +290,9 @@ def main() -> int:
         narrator.took("API server, controllers and two simulated nodes are up after", narrator.elapsed())
         kubectl = Kubectl(cluster, narrator)
         bundle = release(narrator)
-        install(kubectl, narrator, bundle)
-        with operator(cluster, kubectl, narrator, folder, keep) as log:
+        webhooks = f"127.0.0.1:{free_port()}"
+        install(kubectl, narrator, bundle, webhooks)
+        with operator(cluster, kubectl, narrator, folder, webhooks, keep=keep) as log:
             applications(kubectl, narrator)
         narrator.chapter("Done")
         if keep:

@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from timonier.engine.errors import ConnectionSettingsError
@@ -71,6 +73,38 @@ def _parser() -> argparse.ArgumentParser:
         help="serve /metrics here; empty for nowhere (default: %(default)s)",
     )
     run.add_argument(
+        "--webhook-address", default=":9443", metavar="HOST:PORT", help="serve webhooks here (default: %(default)s)"
+    )
+    run.add_argument(
+        "--webhook-certificates",
+        type=Path,
+        default=Path("/tmp/k8s-webhook-server/serving-certs"),  # noqa: S108 - where OLM mounts them
+        metavar="DIR",
+        help="serve them with tls.crt and tls.key of this folder; without them, with a certificate of its own "
+        "(default: %(default)s)",
+    )
+    run.add_argument(
+        "--webhook-linger",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="go on serving them for so long after the signal to stop (default: %(default)s)",
+    )
+    run.add_argument(
+        "--certificate-life",
+        type=float,
+        default=7 * 86400.0,
+        metavar="SECONDS",
+        help="how long a certificate of its own is good for (default: 7 days)",
+    )
+    run.add_argument(
+        "--authority-life",
+        type=float,
+        default=365 * 86400.0,
+        metavar="SECONDS",
+        help="how long the authority that signs them is (default: 365 days)",
+    )
+    run.add_argument(
         "--mover-image",
         default=environment.get("RELATED_IMAGE_MOVER", ""),
         metavar="IMAGE",
@@ -101,6 +135,7 @@ def _address(text: str) -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     from timonier import process  # noqa: PLC0415 - `timonier version` must not load the whole operator
+    from timonier.webhooks.certificates import Lives  # noqa: PLC0415
 
     options = process.Options(
         kubeconfig=arguments.kubeconfig,
@@ -109,6 +144,10 @@ def _run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         health_address=arguments.health_address,
         metrics_address=arguments.metrics_address,
+        webhook_address=arguments.webhook_address,
+        webhook_certificates=arguments.webhook_certificates,
+        webhook_linger=arguments.webhook_linger,
+        lives=Lives(timedelta(seconds=arguments.authority_life), timedelta(seconds=arguments.certificate_life)),
         mover_image=arguments.mover_image,
     )
     try:

@@ -12,12 +12,14 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from timonier.api.crd import WEBHOOK_SERVICE
 from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
-from timonier.api.resources import CONTROLLER_REVISIONS, EVENTS, JOBS, LEASES
+from timonier.api.resources import APPLICATIONS, CONTROLLER_REVISIONS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, JOBS, LEASES
 from timonier.applications.reconciler import ApplicationReconciler
 from timonier.backups.reconciler import BackupReconciler
 from timonier.backups.restore_reconciler import RestoreReconciler
@@ -27,6 +29,7 @@ from timonier.engine.cache import Cache
 from timonier.engine.client import Client, connect
 from timonier.engine.contract import Change, Reconciler, Rule
 from timonier.engine.controller import Controller
+from timonier.engine.errors import ApiError, NotLeaderError
 from timonier.engine.events import EventRecorder
 from timonier.engine.lease import Election
 from timonier.engine.metrics import distribution_version
@@ -34,10 +37,18 @@ from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
 from timonier.runs.driver import Driver, Gate
 from timonier.runs.movers import Movers
+from timonier.webhooks import server
+from timonier.webhooks.authority import Authority
+from timonier.webhooks.certificates import Lives, Pair, pace
+from timonier.webhooks.definitions import PORT, ROUTES, TARGETS, definitions
+from timonier.webhooks.migration import migrate
+from timonier.webhooks.serving import Webhooks, from_files
 
-__all__ = ["LeaseLostError", "Options", "deployment", "rules", "run"]
+__all__ = ["LeaseLostError", "Options", "deployment", "rules", "run", "webhooks"]
 
 LEASE_NAME: Final = "timonier"
+DEPLOYMENT: Final = "timonier"
+_MIGRATED: Final = (f"{APPLICATIONS.plural}.{APPLICATIONS.group}",)
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
 RECONCILERS: Final = (ApplicationReconciler, BackupStoreReconciler, BackupReconciler, RestoreReconciler)
@@ -46,7 +57,14 @@ _SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
 _MOVER: Final = "registry.timonier.dev/timonier/timonier-mover"
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DRAIN_SECONDS = 10.0
+# The API server keeps sending requests to a pod that ends until every proxy has heard of it.
+_LINGER = 5
 _STUCK_SECONDS = 600.0
+_RENEWAL_RETRY = 2.0
+_MIGRATION_PERIOD = 600.0
+_MIGRATION_RETRY = 10.0
+# How long the API servers of a cluster may take until each of them knows a new definition.
+_DEFINITION_SETTLES = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +78,9 @@ class Options:
     """How one replica runs.
 
     `watch_namespaces` empty means the whole cluster; an empty address serves nothing; without a `mover_image` it is
-    that of this version.
+    that of this version. Without a certificate in `webhook_certificates` the operator makes its own, which live as long
+    as `lives` says. After the signal to stop, webhooks are served for another `webhook_linger` seconds: until nobody is
+    sent here.
     """
 
     kubeconfig: str | None = None
@@ -69,6 +89,10 @@ class Options:
     workers: int = 16
     health_address: str = ":8081"
     metrics_address: str = ":8080"
+    webhook_address: str = f":{PORT}"
+    webhook_certificates: Path = Path("/tmp/k8s-webhook-server/serving-certs")  # noqa: S108 - where OLM mounts them
+    webhook_linger: float = 0.0
+    lives: Lives = field(default_factory=Lives)
     mover_image: str = ""
     identity: str = field(default_factory=lambda: f"{os.uname().nodename}_{uuid4().hex[:8]}")
 
@@ -100,7 +124,10 @@ async def run(options: Options) -> None:
             health_address=options.health_address,
             metrics_address=options.metrics_address,
             livez={"workers": replica.stuck},
-            readyz={"cache": lambda: None if replica.watcher.synced.is_set() else "not filled yet"},
+            readyz={
+                "cache": lambda: None if replica.watcher.synced.is_set() else "not filled yet",
+                "webhooks": replica.webhooks_problem,
+            },
         ):
             await replica.run()
 
@@ -109,6 +136,7 @@ class _Replica:
     def __init__(self, options: Options, client: Client, election: Election) -> None:
         self._client = client
         self._election = election
+        self._options = options
         self._leads = False
         cache = Cache(primaries=tuple(kind.primary for kind in RECONCILERS), application_of=application_of)
         applier = Applier(client, cache, self._tell_others)
@@ -120,20 +148,39 @@ class _Replica:
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
+        self._authority = _authority(options, client)
+        self._webhooks = _webhooks(options, self._authority)
 
     async def run(self) -> None:
         stop_watching = asyncio.Event()
         async with asyncio.TaskGroup() as group:
+            answering = group.create_task(self._answer(), name="webhooks")
             leading = group.create_task(self._lead(), name="leadership")
             watching = group.create_task(self.watcher.run(stop_watching), name="watches")
             await self._stopped(watching)
+            lingering = group.create_task(self._linger(), name="last webhooks")
             await self._retire(leading)
+            await lingering
+            answering.cancel()
             stop_watching.set()
 
     def stuck(self) -> str | None:
         """A health question: is some key worked on for far too long?"""
         longest = max(controller.queue.longest_running() for controller in self._controllers)
         return f"a reconcile has been running for {longest:.0f} s" if longest > _STUCK_SECONDS else None
+
+    def webhooks_problem(self) -> str | None:
+        """A health question: could the API server ask this replica?"""
+        return self._webhooks.problem() if self._webhooks else None
+
+    async def _answer(self) -> None:
+        if self._webhooks:
+            await self._webhooks.run()
+
+    async def _linger(self) -> None:
+        if self._webhooks:
+            self._webhooks.leave()
+            await asyncio.sleep(self._options.webhook_linger)
 
     def _notice(self, change: Change) -> None:
         # Not `held()`: that is False for a moment when a renewal comes late, and a change missed then is lost for good.
@@ -153,6 +200,8 @@ class _Replica:
         self._leads = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work(), name="controllers")
+            group.create_task(self._renew(), name="certificates")
+            group.create_task(self._migrate(), name="storage migration")
             await self._election.keep(lease_client)
             raise LeaseLostError("lost the lease")
 
@@ -163,6 +212,27 @@ class _Replica:
                 for request in self._cache.keys(controller.reconciler.primary):
                     controller.resync(request)
                 group.create_task(controller.run())
+
+    async def _renew(self) -> None:
+        """Keep the webhooks' certificate and its authority up to date, where that is ours to do."""
+        while self._authority is not None:
+            try:
+                pause = pace((await self._authority.advance()).leaf.certificate)
+            except (ApiError, NotLeaderError) as error:  # the latter, too, may pass: see `_notice`
+                logger.warning("could not renew the webhooks' certificate: %s", error)
+                pause = _RENEWAL_RETRY
+            await asyncio.sleep(pause)
+
+    async def _migrate(self) -> None:
+        """Bring stored objects up to date; who sees only some namespaces leaves that to somebody who sees all."""
+        while not self._options.watch_namespaces:
+            pause = _MIGRATION_PERIOD
+            try:
+                await migrate(self._client, APPLICATIONS, settle=_DEFINITION_SETTLES)
+            except (ApiError, NotLeaderError) as error:
+                logger.warning("could not bring stored objects to the version of today: %s", error)
+                pause = _MIGRATION_RETRY
+            await asyncio.sleep(pause)
 
     async def _stopped(self, watching: asyncio.Task[None]) -> None:
         """Return at the first signal to stop; also when the watches end, which is then reported by their task."""
@@ -205,11 +275,43 @@ def _watched_kinds(controllers: Sequence[Controller]) -> list[WatchedKind]:
     ]
 
 
+def _authority(options: Options, client: Client) -> Authority | None:
+    """Our own certificates, where nobody mounted one."""
+    if not options.webhook_address or (options.webhook_certificates / "tls.crt").exists():
+        return None
+    namespace = options.namespace or own_namespace()
+    return Authority(client, namespace, WEBHOOK_SERVICE, TARGETS, options.lives, lambda: datetime.now(UTC))
+
+
+def _webhooks(options: Options, authority: Authority | None) -> Webhooks | None:
+    if not options.webhook_address:
+        return None
+    if authority is None:
+        return Webhooks(ROUTES, options.webhook_address, from_files(options.webhook_certificates))
+    own = authority
+
+    async def leaf() -> Pair | None:
+        trust = await own.read()
+        return trust.leaf if trust else None
+
+    return Webhooks(ROUTES, options.webhook_address, leaf)
+
+
+def webhooks() -> dict[str, Any]:
+    """What the API server is to be told of our webhooks, and the paths at which they are really served."""
+    routes = server.application(ROUTES).router.resources()
+    return {"definitions": definitions(DEPLOYMENT), "served": sorted(route.canonical for route in routes)}
+
+
 def rules() -> dict[str, list[dict[str, Any]]]:
     """Every permission the operator needs: `cluster` wherever Applications are, `namespaced` where it runs itself."""
     cluster = _united(
         *(rule for reconciler in RECONCILERS for rule in reconciler.rules),
         Rule(EVENTS.group, (EVENTS.plural,), ("create", "patch")),
+        Rule(CUSTOM_RESOURCE_DEFINITIONS.group, (CUSTOM_RESOURCE_DEFINITIONS.plural,), ("get",), _MIGRATED),
+        Rule(
+            CUSTOM_RESOURCE_DEFINITIONS.group, (f"{CUSTOM_RESOURCE_DEFINITIONS.plural}/status",), ("update",), _MIGRATED
+        ),
     )
     namespaced = [
         Rule(LEASES.group, (LEASES.plural,), ("create",)),
@@ -236,7 +338,7 @@ def deployment(image: str) -> dict[str, Any]:
     container = {
         "name": "operator",
         "image": image,
-        "args": ["run"],
+        "args": ["run", f"--webhook-linger={_LINGER}"],
         "env": [
             {"name": "OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "WATCH_NAMESPACE",
@@ -247,6 +349,7 @@ def deployment(image: str) -> dict[str, Any]:
         "ports": [
             {"name": "metrics", "containerPort": 8080, "protocol": "TCP"},
             {"name": "health", "containerPort": 8081, "protocol": "TCP"},
+            {"name": "webhooks", "containerPort": PORT, "protocol": "TCP"},
         ],
         "livenessProbe": {"httpGet": {"path": "/livez", "port": "health"}, "periodSeconds": 20, "timeoutSeconds": 10},
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 5},
@@ -264,7 +367,7 @@ def deployment(image: str) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "timonier", "labels": labels},
+        "metadata": {"name": DEPLOYMENT, "labels": labels},
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": labels},

@@ -25,7 +25,8 @@ from devcluster.spec import ClusterSpec
 from harness.audit import AuditLog, Call
 from harness.fixtures import OPERATOR_NAMESPACE, install
 from harness.kube import Kube, Manifest
-from harness.operator_process import service_account_kubeconfig, start_operator
+from harness.loopback_service import LoopbackService
+from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 from timonier.api.resources import APPLICATIONS, Resource
 from timonier.engine.client import connect
 
@@ -154,23 +155,24 @@ def usage(pid: int) -> tuple[float, float]:
 
 def contestants(kube: Kube, kubeconfig: Path, folder: Path) -> list[Contestant]:
     """Timonier under its own service account; the peer as a cluster administrator."""
-    install(kube)
+    replicas: list[OperatorProcess] = []
+    install(kube, LoopbackService(lambda: replicas).url)
     account = service_account_kubeconfig(kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "timonier.kubeconfig")
     program = folder / "peer"
     print("building the peer", flush=True)
     subprocess.run(["go", "build", "-trimpath", "-o", str(program), "."], cwd=PEER, check=True)
     administrator = kube.whoami()
 
+    def start_timonier() -> subprocess.Popen[bytes]:
+        replicas.append(start_operator(account, OPERATOR_NAMESPACE, folder / "timonier.log"))
+        return replicas[-1].process
+
     def start_peer() -> subprocess.Popen[bytes]:
         with (folder / "peer.log").open("ab") as sink:
             return subprocess.Popen([str(program), "-config", str(kubeconfig)], stdout=sink, stderr=sink)
 
     return [
-        Contestant(
-            "timonier",
-            f"system:serviceaccount:{OPERATOR_NAMESPACE}:timonier",
-            lambda: start_operator(account, OPERATOR_NAMESPACE, folder / "timonier.log").process,
-        ),
+        Contestant("timonier", f"system:serviceaccount:{OPERATOR_NAMESPACE}:timonier", start_timonier),
         Contestant("controller-runtime", administrator, start_peer),
     ]
 

@@ -11,25 +11,37 @@ import pytest
 import yaml
 
 from harness.audit import AuditLog, Call
-from harness.fixtures import Installation, newest_bundle
+from harness.fixtures import Installation, newest_bundle, rendered
 
 pytestmark = pytest.mark.cluster
 
 # group, resource or resource/subresource, verb
 Permission = tuple[str, str, str]
-WITNESSES = {"test_applications.py", "test_backups.py", "test_crash_safety.py", "test_leadership.py"}
+WITNESSES = {
+    "test_applications.py",
+    "test_backups.py",
+    "test_conversion.py",
+    "test_crash_safety.py",
+    "test_leadership.py",
+}
 
 
 def granted() -> Iterator[Permission]:
-    """Every permission that the bundle's CSV asks for."""
+    """Every permission that the bundle's CSV asks for, and those for certificates, which `balise render` adds."""
     (path,) = newest_bundle().glob("manifests/*.clusterserviceversion.yaml")
     install = yaml.safe_load(path.read_text())["spec"]["install"]["spec"]
-    for scope in ("permissions", "clusterPermissions"):
-        for account in install[scope]:
-            for rule in account["rules"]:
-                for resource in rule["resources"]:
-                    for verb in rule["verbs"]:
-                        yield rule["apiGroups"][0], resource, verb
+    rules = [
+        rule for scope in ("permissions", "clusterPermissions") for each in install[scope] for rule in each["rules"]
+    ]
+    for rule in rules + certificate_rules():
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield rule["apiGroups"][0], resource, verb
+
+
+def certificate_rules() -> list[dict[str, Any]]:
+    roles = [each for each in rendered("https://127.0.0.1:1") if each["kind"] in ("Role", "ClusterRole")]
+    return [rule for role in roles if "-certificates" in role["metadata"]["name"] for rule in role["rules"]]
 
 
 def exercised(calls: Iterable[Call]) -> Iterator[Permission]:
@@ -63,3 +75,9 @@ def test_no_wildcards_and_no_escalation() -> None:
         assert resource != "pods/exec"
         # Those that a store names are read one by one, by their name; the operator never has all of them.
         assert resource != "secrets" or verb in ("create", "delete", "get")
+
+
+def test_what_certificates_need_is_named_one_by_one() -> None:
+    for rule in certificate_rules():
+        assert rule["resourceNames"]
+        assert rule["verbs"] == ["get", "update"]

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from harness.audit import AuditLog
 from harness.kube import CRDS, Kube, Manifest
+from harness.loopback_service import LoopbackService
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 
 __all__ = [
@@ -40,12 +41,16 @@ class Installation:
     user: str
     kubeconfig: Path
     folder: Path
+    webhook_url: str
     shared: OperatorProcess | None = None
+    replicas: list[OperatorProcess] = field(default_factory=list)
 
     def start(self, name: str, *arguments: str, kubeconfig: Path | None = None) -> OperatorProcess:
         """Start one more replica, without waiting for it."""
         log = self.folder / f"{name}.log"
-        return start_operator(kubeconfig or self.kubeconfig, self.namespace, log, *arguments)
+        replica = start_operator(kubeconfig or self.kubeconfig, self.namespace, log, *arguments)
+        self.replicas.append(replica)
+        return replica
 
     def running(self) -> OperatorProcess:
         """The replica that tests share; started again when a test has ended it."""
@@ -66,11 +71,16 @@ def newest_bundle() -> Path:
     return max((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(part) for part in path.name.split(".")])
 
 
-def install(kube: Kube) -> None:
+def rendered(webhook_url: str) -> list[Manifest]:
+    """The newest bundle as plain manifests, for an operator whose webhooks the API server finds at an address."""
+    command = [REPOSITORY / ".venv/bin/balise", "render", str(newest_bundle()), "--namespace", OPERATOR_NAMESPACE,
+               "--webhook-url", webhook_url]  # fmt: skip
+    return list(yaml.safe_load_all(subprocess.run(command, capture_output=True, check=True).stdout))
+
+
+def install(kube: Kube, webhook_url: str) -> None:
     """Install the newest bundle with `balise render`, as a cluster administrator without OLM does."""
-    command = [REPOSITORY / ".venv/bin/balise", "render", str(newest_bundle()), "--namespace", OPERATOR_NAMESPACE]
-    manifests = subprocess.run(command, capture_output=True, check=True).stdout
-    kube.apply(*yaml.safe_load_all(manifests), manager="administrator")
+    kube.apply(*rendered(webhook_url), manager="administrator")
     kube.wait("the definitions are established", lambda: all(map(established, kube.list(CRDS))))
 
 
@@ -104,15 +114,18 @@ def kubectl(cluster: Any) -> Kubectl:
 @pytest.fixture(scope="session")
 def installation(cluster: Any, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The operator's permissions and definitions, installed once for all tests."""
-    install(kube)
+    replicas: list[OperatorProcess] = []
+    service = LoopbackService(lambda: replicas)
+    install(kube, service.url)
     folder = tmp_path_factory.mktemp("operator")
     kubeconfig = service_account_kubeconfig(
         cluster.kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "operator.kubeconfig"
     )
     user = f"system:serviceaccount:{OPERATOR_NAMESPACE}:timonier"
-    installed = Installation(OPERATOR_NAMESPACE, user, kubeconfig, folder)
+    installed = Installation(OPERATOR_NAMESPACE, user, kubeconfig, folder, service.url, replicas=replicas)
     yield installed
     installed.stop()
+    service.close()
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class OperatorProcess:
     log: Path
     health: int
     metrics: int
+    webhooks: int
 
     def ready(self) -> bool:
         """It answers its readiness probe with 200."""
@@ -118,20 +119,21 @@ class OperatorProcess:
 
 def start_operator(kubeconfig: Path, namespace: str, log: Path, *arguments: str, **environment: str) -> OperatorProcess:
     """Start one replica, without waiting for anything."""
-    health, metrics = free_port(), free_port()
+    health, metrics, webhooks = free_port(), free_port(), free_port()
     command = [
         sys.executable, "-m", "timonier.cli", "run",
         "--kubeconfig", str(kubeconfig),
         "--namespace", namespace,
         "--health-address", f"127.0.0.1:{health}",
         "--metrics-address", f"127.0.0.1:{metrics}",
+        "--webhook-address", f"127.0.0.1:{webhooks}",
         *arguments,
     ]  # fmt: skip
     with log.open("ab") as sink:
         process = subprocess.Popen(
             command, stdout=sink, stderr=sink, env={**os.environ, "RELATED_IMAGE_MOVER": MOVER, **environment}
         )
-    return OperatorProcess(process, log, health, metrics)
+    return OperatorProcess(process, log, health, metrics, webhooks)
 
 
 @contextmanager

@@ -44,6 +44,7 @@ __all__ = [
     "ApplicationSpec",
     "Autoscaling",
     "Config",
+    "DeletionPolicy",
     "Image",
     "Ingress",
     "Metadata",
@@ -53,6 +54,8 @@ __all__ = [
     "Storage",
     "Workload",
 ]
+
+DeletionPolicy = Literal["Retain", "Delete"]
 
 _PATH_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 # Volumes by this name carry spec.config.
@@ -471,7 +474,7 @@ class ApplicationSpec(Model):
         "Its number of pods becomes scaling.replicas: state it. Taking over is remembered.",
     )
     suspend: bool | None = Field(default=None, description="Stop every pod and keep all data, until it is unset.")
-    deletion_policy: Literal["Retain", "Delete"] = Field(
+    deletion_policy: DeletionPolicy = Field(
         default="Retain",
         description="What happens to the volumes of workload.storage when the Application is deleted.",
         json_schema_extra=DEFAULTED,

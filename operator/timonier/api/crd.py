@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from timonier.api import v1alpha1
 from timonier.api.application import ApplicationSpec, ApplicationStatus
 from timonier.api.backup import BackupSpec, BackupStatus
 from timonier.api.backup_store import BackupStoreSpec, BackupStoreStatus
@@ -22,16 +23,24 @@ __all__ = [
     "APPLICATION",
     "BACKUP",
     "BACKUP_STORE",
+    "CONVERSION_PATH",
     "KINDS",
     "RESTORE",
     "SERVED",
     "UPGRADE",
+    "WEBHOOK_SERVICE",
     "Column",
     "Kind",
+    "Older",
     "crd",
     "crds",
     "structural",
 ]
+
+CONVERSION_PATH: Final = "/convert"
+WEBHOOK_SERVICE: Final = "timonier-service"
+"""What OLM calls the Service that it makes for a Deployment called timonier."""
+_NAMESPACE: Final = "timonier-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Older:
+    """A version that is served beside the one that is stored. Its status and columns are the same."""
+
+    version: str
+    description: str
+    spec: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """All that a CustomResourceDefinition says about one kind. `scale` maps to paths of the scale subresource."""
 
@@ -67,6 +85,7 @@ class Kind:
     short_names: tuple[str, ...] = ()
     scale: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Mapping[str, str], ...] = ()
+    older: tuple[Older, ...] = ()
 
 
 def _reason(condition: str) -> str:
@@ -113,6 +132,14 @@ APPLICATION: Final = Kind(
             "Services and pods are named after it",
             "fieldPath": ".metadata.name",
         },
+    ),
+    older=(
+        Older(
+            "v1alpha1",
+            "A containerised application in a few simple fields; only spec.image is required. Version v1 says the "
+            "same and more: what an Application has beyond these fields is kept when it is written in this version.",
+            v1alpha1.ApplicationSpec,
+        ),
     ),
 )
 
@@ -210,7 +237,6 @@ def crd(kind: Kind) -> dict[str, Any]:
     """The CustomResourceDefinition of one kind."""
     resource = kind.resource
     singular = resource.kind.lower()
-    subresources: dict[str, Any] = {"status": {}} | ({"scale": dict(kind.scale)} if kind.scale else {})
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -227,30 +253,47 @@ def crd(kind: Kind) -> dict[str, Any]:
             },
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "versions": [
-                {
-                    "name": resource.version,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": _schema(kind)},
-                    "subresources": subresources,
-                    "additionalPrinterColumns": [column.manifest() for column in kind.columns],
-                }
+                _version(kind, resource.version, kind.description, kind.spec, stored=True),
+                *(_version(kind, each.version, each.description, each.spec, stored=False) for each in kind.older),
             ],
-        },
+        }
+        | ({"conversion": _conversion()} if kind.older else {}),
     }
 
 
-def _schema(kind: Kind) -> dict[str, Any]:
+def _version(kind: Kind, name: str, description: str, spec: type[BaseModel], *, stored: bool) -> dict[str, Any]:
+    # The numbers of pods stand at other paths in other versions; autoscalers and kubectl use the first one.
+    scale = {"scale": dict(kind.scale)} if stored and kind.scale else {}
+    return {
+        "name": name,
+        "served": True,
+        "storage": stored,
+        "schema": {"openAPIV3Schema": _schema(kind, description, spec)},
+        "subresources": {"status": {}} | scale,
+        "additionalPrinterColumns": [column.manifest() for column in kind.columns],
+    }
+
+
+def _conversion() -> dict[str, Any]:
+    """Who converts. OLM puts its own Service and certificate there; without it, whoever renders and the operator do."""
+    service = {"namespace": _NAMESPACE, "name": WEBHOOK_SERVICE, "path": CONVERSION_PATH, "port": 443}
+    return {
+        "strategy": "Webhook",
+        "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"service": service}},
+    }
+
+
+def _schema(kind: Kind, description: str, spec: type[BaseModel]) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
-        "description": kind.description,
+        "description": description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema that this object is written in."},
             "kind": {"type": "string", "description": f"Always {kind.resource.kind}."},
             # Declared, so that a rule can point to it.
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
-            "spec": structural(kind.spec) | {"description": "What is wanted."},
+            "spec": structural(spec) | {"description": "What is wanted."},
             "status": structural(kind.status) | {"description": "What the operator observes."},
         },
     }

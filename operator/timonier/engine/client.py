@@ -175,15 +175,23 @@ class Client:
         url = resource.url(manifest["metadata"].get("namespace"))
         return await self._request("POST", resource, url, query={"fieldManager": FIELD_MANAGER}, body=manifest)
 
-    async def replace(self, resource: Resource, manifest: Manifest) -> Manifest:
+    async def replace(self, resource: Resource, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
         """Write one object whole, over the version that it states. Raises ConflictError when it has moved on."""
         metadata = manifest["metadata"]
-        url = resource.url(metadata.get("namespace"), metadata["name"])
+        url = resource.url(metadata.get("namespace"), metadata["name"], subresource)
         return await self._request("PUT", resource, url, query={"fieldManager": FIELD_MANAGER}, body=manifest)
 
-    async def merge(self, resource: Resource, namespace: str | None, name: str, patch: Manifest) -> Manifest:
+    async def merge(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        patch: Manifest,
+        *,
+        subresource: str | None = None,
+    ) -> Manifest:
         """JSON merge patch of one object."""
-        url = resource.url(namespace, name)
+        url = resource.url(namespace, name, subresource)
         query = {"fieldManager": FIELD_MANAGER}
         return await self._request("PATCH", resource, url, query=query, body=patch, content_type=_MERGE)
 

@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 __all__ = [
     "API_REQUESTS",
     "CACHE_OBJECTS",
+    "CERTIFICATE_EXPIRY",
     "LEADER",
     "QUEUE_ADDS",
     "QUEUE_DEPTH",
@@ -30,6 +31,9 @@ __all__ = [
     "REGISTRY",
     "WATCH_EVENTS",
     "WATCH_SWEEPS",
+    "WEBHOOK_OBJECTS",
+    "WEBHOOK_REQUESTS",
+    "WEBHOOK_TIME",
     "distribution_version",
 ]
 
@@ -107,3 +111,21 @@ WATCH_SWEEPS = Counter(
 )
 CACHE_OBJECTS = Gauge("timonier_cache_objects", "Objects in the cache.", ["resource"], registry=REGISTRY)
 LEADER = Gauge("timonier_leader", "1 while this replica holds the lease.", registry=REGISTRY)
+
+WEBHOOK_REQUESTS = Counter(
+    "timonier_webhook_requests", "Questions of the API server by path, and whether they were answered: ok, error.",
+    ["path", "result"], registry=REGISTRY,
+)  # fmt: skip
+WEBHOOK_TIME = Histogram(
+    "timonier_webhook_request_duration_seconds", "Seconds per request of the API server.",
+    ["path"], buckets=_SECONDS, registry=REGISTRY,
+)  # fmt: skip
+WEBHOOK_OBJECTS = Counter(
+    "timonier_webhook_converted_objects", "Objects converted, by the version they were asked in.",
+    ["version"], registry=REGISTRY,
+)  # fmt: skip
+CERTIFICATE_EXPIRY = Gauge(
+    "timonier_webhook_certificate_expiry_timestamp_seconds",
+    "When the certificate that is served now ends.",
+    registry=REGISTRY,
+)

@@ -27,6 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pod-security", default="restricted",
                         choices=["restricted", "baseline", "privileged", "none"],
                         help="the Pod Security level that the namespace enforces (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--certificates", default="", choices=["operator", "cert-manager"],
+                        help="who makes the certificates of webhooks (default: what the bundle offers)")  # fmt: skip
+    parser.add_argument("--webhook-url", default="", metavar="URL",
+                        help="where the API server finds the webhooks of an operator beside the cluster")  # fmt: skip
     parser.add_argument("-o", "--output", default="-", metavar="DIR|-",
                         help="a folder for one file per object, or - for standard output (default)")  # fmt: skip
 
@@ -45,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             images=_images(args.image, bundle.images(loaded)),
             create_namespace=args.create_namespace,
             pod_security="" if args.pod_security == "none" else args.pod_security,
+            certificates=args.certificates,
+            webhook_url=args.webhook_url,
         ),
     )
     if args.output == "-":

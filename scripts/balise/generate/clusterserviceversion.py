@@ -46,6 +46,8 @@ def cluster_service_version(configuration: Configuration, facts: Facts) -> Manif
         "relatedImages": _related_images(configuration, facts),
         "version": configuration.version,
     }
+    if facts.webhooks:
+        spec["webhookdefinitions"] = list(facts.webhooks)
     if configuration.replaces:
         spec["replaces"] = configuration.replaces
     if configuration.skips:

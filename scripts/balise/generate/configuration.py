@@ -33,6 +33,7 @@ _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
 )
+_ENTRY_POINT = re.compile(r"[\w.]+:\w+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _URL = re.compile(r"https?://[^\s/]+\S*")
 _ICON_TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg",
@@ -53,11 +54,13 @@ class CodeFacts:
 
     An entry point is ``module:function``. ``crds`` gives a list of CustomResourceDefinitions; ``rules`` gives
     ``{"cluster": [rule], "namespaced": [rule]}``; ``deployment`` takes the operator's image and gives the Deployment.
+    ``webhooks``, an entry point or empty, gives ``{"definitions": [webhookdefinition], "served": [path]}``.
     """
 
     crds: str | tuple[str, ...]
     rules: str | tuple[str, ...]
     deployment: str | tuple[str, ...]
+    webhooks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +352,11 @@ def _resources(table: _Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _code(table: _Table) -> CodeFacts:
-    found = CodeFacts(*(_entry_point_or_globs(table, key) for key in ("crds", "rules", "deployment")))
+    crds, rules, deployment = (_entry_point_or_globs(table, key) for key in ("crds", "rules", "deployment"))
+    webhooks = table.text("webhooks", "", '"module:function"')
+    if webhooks:
+        table.matching("webhooks", _ENTRY_POINT, webhooks, '"module:function"')
+    found = CodeFacts(crds, rules, deployment, webhooks)
     table.finish()
     return found
 
@@ -358,5 +365,5 @@ def _entry_point_or_globs(table: _Table, key: str) -> str | tuple[str, ...]:
     expected = '"module:function", or a list of globs of YAML files'
     value = table.get(key, object, None, expected)
     if isinstance(value, str):
-        return table.matching(key, re.compile(r"[\w.]+:\w+"), value, expected)
+        return table.matching(key, _ENTRY_POINT, value, expected)
     return table.texts(key, None, expected)

@@ -13,6 +13,7 @@ from typing import Any
 from balise.generate.configuration import Configuration
 from balise.generate.manifests import Manifest, read_manifests
 from balise.generate.permissions import normalised_rules
+from balise.generate.webhooks import checked_webhooks
 from balise.model.errors import InputError
 
 __all__ = ["Facts", "gather"]
@@ -26,6 +27,7 @@ class Facts:
     cluster_rules: tuple[Manifest, ...]
     namespaced_rules: tuple[Manifest, ...]
     deployment: Manifest
+    webhooks: tuple[Manifest, ...]
     samples: tuple[Manifest, ...]
     manifests: tuple[Manifest, ...]
     description: str
@@ -40,13 +42,15 @@ def gather(configuration: Configuration) -> Facts:
     """
     rules = _rules(configuration)
     crds = _crds(configuration)
+    deployment = _clean(_deployment(configuration))
     return Facts(
         crds=tuple(sorted((_clean(crd) for crd in crds), key=lambda crd: str(crd["metadata"]["name"]))),
         cluster_rules=tuple(normalised_rules(rules["cluster"], place=f"{_named(configuration, 'rules')}, cluster")),
         namespaced_rules=tuple(
             normalised_rules(rules["namespaced"], place=f"{_named(configuration, 'rules')}, namespaced")
         ),
-        deployment=_clean(_deployment(configuration)),
+        deployment=deployment,
+        webhooks=_webhooks(configuration, deployment, crds),
         samples=tuple(_read_globs(configuration, "samples", configuration.samples)),
         manifests=tuple(
             _clean(manifest) for manifest in _read_globs(configuration, "manifests", configuration.manifests)
@@ -106,6 +110,16 @@ def _deployment(configuration: Configuration) -> Manifest:
         "expected a Deployment whose pods have containers and a serviceAccountName",
         place=_named(configuration, "deployment"),
     )
+
+
+def _webhooks(configuration: Configuration, deployment: Manifest, crds: list[Manifest]) -> tuple[Manifest, ...]:
+    source = configuration.code.webhooks
+    if not source:
+        return ()
+    match _call(configuration, source):
+        case {"definitions": list(definitions), "served": list(served), **rest} if not rest:
+            return checked_webhooks(definitions, served, deployment, crds, configuration.install_modes, place=source)
+    raise InputError('expected {"definitions": [webhookdefinition, …], "served": [path, …]}', place=source)
 
 
 def _is_kind(manifest: object, kind: str) -> bool:

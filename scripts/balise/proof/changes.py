@@ -55,6 +55,8 @@ def _crd_changes(old: Contents, new: Contents) -> Iterator[Change]:
         for problem in compare_crds(before, after):
             if problem.check != "storedVersionRemoval":
                 yield Change("crd", f"{name}: {problem}", ("v1",))
+        for version in sorted(set(served_versions(after)) - set(served_versions(before))):
+            yield Change("crd", f"{name} is served in {version}, too")
         yield from _conversion(name, before, after)
     for name in sorted(set(new.crds) - set(old.crds)):
         yield Change("crd", f"{name} is new")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from balise.generate.manifests import Manifest
 
-__all__ = ["operator_access", "service_accounts", "user_roles"]
+__all__ = ["binding", "operator_access", "role", "service_accounts", "user_roles"]
 
 # OLM adds this to permissions that it lifts to the whole cluster.
 _NAMESPACES_RULE: Final = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
@@ -88,24 +88,26 @@ def _name(package: str, account: str) -> str:
 
 
 def _cluster_wide(name: str, account: str, namespace: str, rules: list[Manifest]) -> list[Manifest]:
-    return [_role("ClusterRole", {"name": name}, rules), _binding("ClusterRole", {"name": name}, account, namespace)]
+    return [role("ClusterRole", {"name": name}, rules), binding("ClusterRole", {"name": name}, account, namespace)]
 
 
 def _namespaced(name: str, account: str, namespace: str, target: str, rules: list[Manifest]) -> list[Manifest]:
     metadata = {"name": name, "namespace": target}
-    return [_role("Role", metadata, rules), _binding("Role", metadata, account, namespace)]
+    return [role("Role", metadata, rules), binding("Role", metadata, account, namespace)]
 
 
-def _role(kind: str, metadata: dict[str, str], rules: list[Manifest]) -> Manifest:
+def role(kind: str, metadata: dict[str, str], rules: list[Manifest]) -> Manifest:
+    """A Role or ClusterRole."""
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": rules}
 
 
-def _binding(role_kind: str, metadata: dict[str, str], account: str, namespace: str) -> Manifest:
-    binding: dict[str, Any] = {
+def binding(role_kind: str, metadata: dict[str, str], account: str, namespace: str) -> Manifest:
+    """The binding of the role of the same name to a ServiceAccount of `namespace`."""
+    manifest: dict[str, Any] = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": f"{role_kind}Binding",
         "metadata": metadata,
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": metadata["name"]},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
     }
-    return binding
+    return manifest

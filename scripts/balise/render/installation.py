@@ -11,13 +11,15 @@ from balise.model.errors import InputError
 from balise.render.access import operator_access, service_accounts, user_roles
 from balise.render.bundle import Bundle
 from balise.render.options import Options, target_namespaces
+from balise.render.webhooks import converted, served, webhook_manifests
 
 __all__ = ["render"]
 
 # Everything another object refers to comes before it; what is not named here stands between the two groups.
 _FIRST: Final = ("Namespace", "CustomResourceDefinition", "PriorityClass", "ServiceAccount", "ClusterRole",
                  "ClusterRoleBinding", "Role", "RoleBinding", "Secret", "ConfigMap", "Service")  # fmt: skip
-_LAST: Final = ("Deployment",)
+# A webhook that is known before its operator runs would hold up what comes after it.
+_LAST: Final = ("Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _CLUSTER_WIDE: Final = frozenset({
     "ClusterRole", "ClusterRoleBinding", "ConsoleCLIDownload", "ConsoleLink", "ConsolePlugin", "ConsoleQuickStart",
     "ConsoleYAMLSample", "PriorityClass",
@@ -28,18 +30,19 @@ def render(bundle: Bundle, options: Options) -> list[Manifest]:
     """Do what OLM does on install, for ``options``; the same input gives the same list. The bundle is not changed.
 
     Raises :class:`InputError` for an install mode that the bundle does not support, for an image to replace that it
-    does not use, and for what only a running OLM can provide: webhooks with their certificates, and APIServices.
+    does not use, for webhooks when nobody is said to make their certificates, and for APIServices.
     """
     _must_need_no_olm(bundle.csv)
     targets = target_namespaces(bundle.csv, options)
     manifests = [
         *([_namespace(options)] if options.create_namespace else []),
-        *copy.deepcopy(bundle.crds),
+        *(converted(copy.deepcopy(crd), bundle.csv, options) for crd in bundle.crds),
         *service_accounts(bundle.csv, options.namespace),
         *operator_access(bundle.csv, options.namespace, targets),
         *user_roles(bundle.csv),
         *(_placed(other, options.namespace) for other in bundle.others),
-        *_deployments(bundle.csv, options, targets),
+        *webhook_manifests(bundle.csv, options, targets),
+        *(served(each, bundle.csv, options) for each in _deployments(bundle.csv, options, targets)),
     ]
     return sorted(_with_images(manifests, options.images), key=_order)
 
@@ -49,13 +52,6 @@ def _must_need_no_olm(csv: Manifest) -> None:
     spec = csv["spec"]
     if (spec.get("install") or {}).get("strategy") != "deployment":
         raise InputError("has no install strategy 'deployment'", place=place)
-    if spec.get("webhookdefinitions"):
-        names = ", ".join(webhook.get("generateName", "?") for webhook in spec["webhookdefinitions"])
-        raise InputError(
-            f"has webhooks ({names}), whose certificates OLM makes and rotates",
-            place=f"{place}, spec.webhookdefinitions",
-            way_out="install this bundle with OLM: plain manifests have nobody who would renew the certificates",
-        )
     if (spec.get("apiservicedefinitions") or {}).get("owned"):
         raise InputError(
             "serves APIs of its own, whose certificates OLM makes and rotates",
@@ -130,5 +126,7 @@ def _with_images(manifests: list[Manifest], images: Mapping[str, str]) -> list[M
 
 def _order(manifest: Manifest) -> tuple[int, str, str, str]:
     kind = manifest["kind"]
-    rank = _FIRST.index(kind) if kind in _FIRST else len(_FIRST) + (kind in _LAST)
+    rank = _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
+    if kind in _LAST:
+        rank = len(_FIRST) + 1 + _LAST.index(kind)
     return rank, kind, manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]

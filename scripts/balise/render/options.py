@@ -15,7 +15,9 @@ __all__ = ["Options", "target_namespaces"]
 class Options:
     """``watch_namespaces`` empty means: all if the operator can, else its own. ``images`` maps old references to new.
 
-    ``pod_security`` is the Pod Security level that the namespace enforces, empty for none.
+    ``pod_security`` is the Pod Security level that the namespace enforces, empty for none. ``certificates`` says who
+    makes those of webhooks (`operator` or `cert-manager`), empty for what the bundle itself offers; ``webhook_url`` is
+    where the API server finds the webhooks of an operator that runs beside the cluster instead of in it.
     """
 
     namespace: str
@@ -23,6 +25,8 @@ class Options:
     images: Mapping[str, str] = field(default_factory=dict)
     create_namespace: bool = True
     pod_security: str = "restricted"
+    certificates: str = ""
+    webhook_url: str = ""
 
 
 def target_namespaces(csv: Manifest, options: Options) -> tuple[str, ...]:

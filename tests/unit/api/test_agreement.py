@@ -22,6 +22,7 @@ from harness.application_specs import specs
 from timonier.api.application import Application, ApplicationSpec
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
+from timonier.api.conversion import convert
 from timonier.api.crd import KINDS, SERVED, structural
 from timonier.api.restore import Restore
 from timonier.api.upgrade import Upgrade
@@ -103,6 +104,11 @@ def test_the_repository_of_the_image_is_all_that_is_required() -> None:
 def test_the_samples_are_accepted_by_both(path: Path) -> None:
     manifest = yaml.safe_load(path.read_text())
     kind, model = {known.resource.kind: (known, model) for known, model in MODELS}[manifest["kind"]]
+    for older in kind.older:
+        if manifest["apiVersion"].endswith(f"/{older.version}"):
+            assert Draft202012Validator(structural(older.spec)).is_valid(manifest["spec"])
+            older.spec.model_validate(manifest["spec"])
+            manifest = convert(manifest, kind.resource.version)
     schema = structural(kind.spec)
     assert Draft202012Validator(schema).is_valid(manifest["spec"])
     assert all(well_spelt(node, value) for node, value in together(schema, manifest["spec"]))

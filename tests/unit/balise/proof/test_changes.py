@@ -112,6 +112,12 @@ def test_a_stored_version_that_is_gone_breaks_both() -> None:
     assert change.breaks == ("v0", "v1")
 
 
+def test_a_version_that_is_served_from_now_on_breaks_nobody() -> None:
+    old = contents(crds={"ks.example.com": crd("v1")})
+    (change,) = changes(old, contents(crds={"ks.example.com": crd("v1alpha1", "v1")}))
+    assert (change.kind, change.text, change.breaks) == ("crd", "ks.example.com is served in v1alpha1, too", ())
+
+
 def test_conversion_and_whole_crds() -> None:
     webhook = contents(crds={"ks.example.com": crd("v1alpha1", "v1", conversion="Webhook")})
     none = contents(crds={"ks.example.com": crd("v1alpha1", "v1")})

@@ -177,7 +177,6 @@ def test_images_are_replaced_everywhere() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"webhookdefinitions": [{"generateName": "v.acme.example"}]}, "has webhooks \\(v.acme.example\\)"),
         ({"apiservicedefinitions": {"owned": [{"name": "v1"}]}}, "serves APIs of its own"),
         ({"install": {"strategy": "helm"}}, "no install strategy"),
     ],

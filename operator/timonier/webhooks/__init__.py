@@ -1,0 +1,1 @@
+"""What the API server asks the operator: which replica answers makes no difference, and all do."""

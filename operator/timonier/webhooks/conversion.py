@@ -1,0 +1,45 @@
+"""Answers ConversionReviews: how the API server shows an object in another version than the one it is stored in.
+
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/
+"""
+
+import asyncio
+from typing import Any, Final
+
+from timonier.api.conversion import ConversionError, convert
+from timonier.api.resources import APPLICATIONS, GROUP
+from timonier.engine import metrics
+from timonier.webhooks.reviews import Review, ReviewError
+
+__all__ = ["answer"]
+
+_AT_ONCE: Final = 50
+"""Objects converted before other requests get their turn: some milliseconds."""
+
+
+async def answer(review: Review) -> dict[str, Any]:
+    """The response to one ConversionReview. One object that cannot be converted fails the whole of it."""
+    version = review.request.get("desiredAPIVersion")
+    objects = review.request.get("objects")
+    if not isinstance(version, str) or not isinstance(objects, list):
+        raise ReviewError("a conversion request has desiredAPIVersion and objects")
+    group, _, name = version.rpartition("/")
+    converted = []
+    try:
+        for number, manifest in enumerate(objects):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+            converted.append(convert(_application(manifest, group), name))
+    except ConversionError as error:
+        return {"result": {"status": "Failure", "message": str(error)}}
+    metrics.WEBHOOK_OBJECTS.labels(name).inc(len(converted))
+    return {"convertedObjects": converted, "result": {"status": "Success"}}
+
+
+def _application(manifest: Any, group: str) -> dict[str, Any]:
+    match manifest:
+        case {"apiVersion": str(version), "kind": APPLICATIONS.kind, "metadata": dict()} if (
+            group == GROUP and version.startswith(f"{GROUP}/") and isinstance(manifest.get("spec", {}), dict)
+        ):
+            return dict(manifest)
+    raise ConversionError(f"only Applications of {GROUP} are converted here")
