@@ -21,6 +21,7 @@ from timonier.api.crd import WEBHOOK_SERVICE
 from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
 from timonier.api.resources import APPLICATIONS, CONTROLLER_REVISIONS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, JOBS, LEASES
 from timonier.applications.reconciler import ApplicationReconciler
+from timonier.backups.policy_reconciler import BackupPolicyReconciler
 from timonier.backups.reconciler import BackupReconciler
 from timonier.backups.restore_reconciler import RestoreReconciler
 from timonier.backups.store_reconciler import BackupStoreReconciler
@@ -51,7 +52,13 @@ DEPLOYMENT: Final = "timonier"
 _MIGRATED: Final = (f"{APPLICATIONS.plural}.{APPLICATIONS.group}",)
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
-RECONCILERS: Final = (ApplicationReconciler, BackupStoreReconciler, BackupReconciler, RestoreReconciler)
+RECONCILERS: Final = (
+    ApplicationReconciler,
+    BackupPolicyReconciler,
+    BackupReconciler,
+    BackupStoreReconciler,
+    RestoreReconciler,
+)
 _SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
 """Labels that watched objects carry, where it is not that of their Application."""
 _MOVER: Final = "registry.timonier.dev/timonier/timonier-mover"
@@ -261,6 +268,7 @@ def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder, image:
     driver, gate = Driver(cache, applier, recorder, movers), Gate()
     return [
         ("application", ApplicationReconciler(cache, applier, recorder)),
+        ("backuppolicy", BackupPolicyReconciler(driver)),
         ("backupstore", BackupStoreReconciler(cache, applier, recorder, movers)),
         ("backup", BackupReconciler(driver, gate)),
         ("restore", RestoreReconciler(driver, gate)),

@@ -12,7 +12,7 @@ from harness.backups import backup, condition, restore, volume_store, wait_over,
 from harness.kube import SECRETS, Kube, Manifest
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
-from timonier.api.resources import BACKUP_STORES, BACKUPS, JOBS, RESTORES
+from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES
 
 pytestmark = pytest.mark.cluster
 
@@ -195,3 +195,63 @@ def test_what_may_pass_is_tried_again_and_a_mover_that_is_killed_is_followed_by_
         assert made["steps"][0]["attempts"] == 2
         first, second = movers.of("backup")
         assert first == second
+
+
+def policy(**fields: Any) -> dict[str, Any]:
+    return {"backup": {"storeRef": {"name": "offsite"}, **fields}}
+
+
+def test_retention_has_the_store_forget_before_the_object_goes(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace, **policy(retention={"last": 1})))
+        for name in ("first", "second"):
+            plain = backup(namespace, "web", name)
+            del plain["spec"]["storeRef"]  # the Application says which
+            kube.apply(plain)
+            wait_over(kube, namespace, name, seconds=40)
+        kube.wait("the first is gone", lambda: kube.get(BACKUPS, namespace, "first") is None, 30)
+        (forgotten,) = movers.of("forget")
+        assert len(forgotten["runs"]) == 1
+        kept = kube.get(BACKUPS, namespace, "second")
+        assert kept is not None
+        assert forgotten["runs"] != [kept["metadata"]["uid"]]
+
+        def last() -> Any:
+            web = kube.get(APPLICATIONS, namespace, "web") or {}
+            return web.get("status", {}).get("lastBackup", {}).get("name") == "second"
+
+        kube.wait("the Application names its last backup", last)
+        kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run=application") == [])
+
+
+def test_a_schedule_makes_backups_and_replaces_one_that_hangs(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    """Its store never gets ready: what the schedule makes waits, and is replaced by what it makes next."""
+    every_minute = policy(schedule="* * * * *", concurrencyPolicy="Replace")
+    hanging = backup(namespace, "web", "hanging", reason="Scheduled")
+    kube.apply(*waiting_store(namespace), *application_with_volume(namespace, **every_minute), hanging)
+
+    def made() -> list[str]:
+        return [
+            found["metadata"]["name"] for found in kube.list(BACKUPS, namespace) if "web-2" in found["metadata"]["name"]
+        ]
+
+    (name,) = kube.wait("the schedule has made a backup", made, 90)
+    found = kube.get(BACKUPS, namespace, name)
+    assert found is not None
+    assert (found["spec"]["reason"], found["spec"]["scheduledTime"][:10]) == (
+        "Scheduled",
+        f"{name[4:8]}-{name[8:10]}-{name[10:12]}",
+    )
+    wait_over(kube, namespace, "hanging", phase="Cancelled")
+    web = kube.get(APPLICATIONS, namespace, "web")
+    assert web is not None
+    assert web["status"]["nextBackupTime"] > web["status"]["lastScheduleTime"]
+    kube.apply(application_with_volume(namespace, **policy(schedule="61 * * * *"))[1])
+    kube.wait(
+        "the schedule is refused in words",
+        lambda: condition(kube.get(APPLICATIONS, namespace, "web"), "BackupHealthy").get("reason") == "ScheduleInvalid",
+    )

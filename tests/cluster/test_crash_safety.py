@@ -1,24 +1,22 @@
 """kill -9 at every single API write of a scenario: whatever moment it was, the next run brings the same end."""
 
 import re
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.applications import PORTS, application
-from harness.fault_proxy import FaultProxy, Moment, Write, proxied
+from harness.crashes import Guillotine, run
+from harness.fault_proxy import Moment
 from harness.fixtures import Installation
 from harness.kube import NAMESPACES, Kube, Manifest
-from harness.operator_process import OperatorProcess
 from timonier.api.resources import (
     APPLICATIONS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     INGRESSES,
-    LEASES,
     NETWORK_POLICIES,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
@@ -94,77 +92,18 @@ def normal(value: Any) -> Any:
     return value
 
 
-class Guillotine:
-    """Kills the operator at its n-th write, before or after the API server has carried it out."""
-
-    def __init__(self, number: int, moment: Moment) -> None:
-        self.number = number
-        self.moment = moment
-        self.victim: OperatorProcess | None = None
-        self.fell = threading.Event()
-
-    def __call__(self, write: Write, moment: Moment) -> None:
-        if write.number == self.number and moment is self.moment and self.victim is not None:
-            self.victim.process.kill()
-            self.fell.set()
-
-
-def run(
-    kube: Kube, installation: Installation, folder: Path, namespace: str, blade: Guillotine | None
-) -> tuple[dict[str, Any], FaultProxy]:
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    with proxied(installation.kubeconfig) as proxy:
-        kubeconfig = proxy.kubeconfig(folder / "proxied.kubeconfig")
-        replica = installation.start(namespace, "--watch-namespaces", namespace, kubeconfig=kubeconfig)
-        if blade is not None:
-            blade.victim = replica
-            proxy.on_write = blade
-        replacements: list[OperatorProcess] = []
-
-        def replace() -> None:
-            assert blade is not None
-            blade.fell.wait()
-            if blade.victim is not None:
-                blade.victim.process.wait()
-                forget_lease(kube, installation)
-                replacements.append(
-                    installation.start(namespace, "--watch-namespaces", namespace, kubeconfig=kubeconfig)
-                )
-
-        watcher = threading.Thread(target=replace, daemon=True) if blade is not None else None
-        if watcher is not None:
-            watcher.start()
-        try:
-            result = scenario(kube, namespace)
-        finally:
-            if blade is not None:
-                blade.victim = None
-                blade.fell.set()
-            if watcher is not None:
-                watcher.join(10)
-            for process in (replica, *replacements):
-                if process.process.poll() is None:
-                    process.stop()
-    return result, proxy
-
-
-def forget_lease(kube: Kube, installation: Installation) -> None:
-    """The dead replica's lease would hold up its successor for 15 s, at every single run."""
-    kube.delete(LEASES, installation.namespace, "timonier")
-
-
 def test_killed_at_every_write(
     kube: Kube, installation: Installation, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     installation.stop()
-    undisturbed, proxy = run(kube, installation, tmp_path, "crash-none", None)
+    undisturbed, proxy = run(kube, installation, tmp_path, "crash-none", scenario)
     writes = [f"{write.number}. {write.method} {write.path}" for write in proxy.writes]
     assert len(writes) >= 10, writes
     failures = []
     for number in range(1, len(writes) + 1):
         moment = Moment.BEFORE if number % 2 else Moment.AFTER
         namespace = f"crash-{number}-{moment.value}"
-        result, _ = run(kube, installation, tmp_path, namespace, Guillotine(number, moment))
+        result, _ = run(kube, installation, tmp_path, namespace, scenario, Guillotine(number, moment))
         if result != undisturbed:
             failures.append(f"killed {moment.value} write {writes[number - 1]}: {difference(undisturbed, result)}")
         kube.delete(NAMESPACES, None, namespace)

@@ -37,7 +37,8 @@ from timonier.api.pods import (
     Toleration,
     Volume,
 )
-from timonier.api.runs import ConditionModel
+from timonier.api.policies import BackupPolicy
+from timonier.api.runs import ConditionModel, Time
 
 __all__ = [
     "Application",
@@ -448,6 +449,12 @@ class ApplicationSpec(Model):
                 ".workload.volumes",
             ),
             (
+                "!has(self.backup) || self.backup.method == 'Command' || "
+                "(has(self.workload.storage) && self.workload.storage.size() > 0)",
+                "the methods Files and Snapshot back up workload.storage, which is empty: use method Command",
+                ".backup.method",
+            ),
+            (
                 "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
                 "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
                 "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",
@@ -468,6 +475,7 @@ class ApplicationSpec(Model):
         description="How many pods: a number, or bounds between which the number follows the load.",
         json_schema_extra={"default": {"replicas": 1}} | DEFAULTED,
     )
+    backup: BackupPolicy | None = Field(default=None, description="How the application's data is backed up.")
     adopt: bool | None = Field(
         default=None,
         description="Take over an existing workload of this name, without a restart where the spec says what it is. "
@@ -489,6 +497,14 @@ class EndpointStatus(Model):
     url: Annotated[str, Field(max_length=2048)] = Field(description="Address, such as http://web.shop.svc:8080.")
 
 
+class LastBackup(Model):
+    """The newest good backup."""
+
+    name: DnsName = Field(description="Its name.")
+    time: Time = Field(description="The moment whose data it holds.")
+    size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
+
+
 class ApplicationStatus(Model):
     """What the operator observes."""
 
@@ -497,7 +513,7 @@ class ApplicationStatus(Model):
     )
     conditions: tuple[ConditionModel, ...] = Field(
         default=(), max_length=16,
-        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended.",
+        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; and BackupHealthy with spec.backup.",
         json_schema_extra=keyed_by("type"),
     )  # fmt: skip
     image: Annotated[str, Field(max_length=1024)] | None = Field(
@@ -519,6 +535,12 @@ class ApplicationStatus(Model):
     endpoints: tuple[EndpointStatus, ...] = Field(
         default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=ATOMIC
     )
+    last_backup: LastBackup | None = Field(default=None, description="The newest good backup.")
+    last_schedule_time: Time | None = Field(
+        default=None,
+        description="Time of the backup schedule that was last begun or left out; at first, when it was made.",
+    )
+    next_backup_time: Time | None = Field(default=None, description="When the schedule makes the next one.")
 
 
 class Application(Model):

@@ -126,6 +126,7 @@ class ApplicationReconciler:
         live = {
             (resource, manifest["metadata"]["name"]): manifest
             for resource, manifest in self._cache.owned(application.metadata.uid)
+            if resource in _OWNED
         }
         namespace = application.metadata.namespace
         others = [target for target in wanted_objects(application) if target not in live]

@@ -8,14 +8,25 @@ from timonier.api import quantity
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.runs import StepStatus
+from timonier.api.policies import Method
+from timonier.api.runs import StepStatus, StoreRef
 from timonier.applications.workload import image_reference
 from timonier.backups.access import unready
 from timonier.backups.volumes import name_of
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import Record, Run, StepPlan
 
-__all__ = ["TRANSFER", "Surroundings", "facts", "instruction", "obstacle", "record_of", "run_of"]
+__all__ = [
+    "TRANSFER",
+    "Surroundings",
+    "facts",
+    "instruction",
+    "method_of",
+    "obstacle",
+    "record_of",
+    "run_of",
+    "store_of",
+]
 
 TRANSFER: Final = "Transfer"
 """The step that gets the data into the store."""
@@ -58,14 +69,18 @@ def obstacle(backup: Backup, around: Surroundings) -> Words | None:
 
 def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
     """What stands in the way, or None for each thing that does not; whoever asks stops at the first."""
-    name, where = backup.spec.target_ref.name, backup.spec.store_ref
+    name = backup.spec.target_ref.name
     if around.application is None:
         yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
         return
-    if (backup.spec.method or "Files") != "Files":
-        yield Reason.NOT_SUPPORTED, f"the method {backup.spec.method} is not there yet"
+    method, where = method_of(backup, around.application), store_of(backup, around.application)
+    if method != "Files":
+        yield Reason.NOT_SUPPORTED, f"the method {method} is not there yet"
     if where is None:
-        yield Reason.STORE_NOT_STATED, "spec.storeRef is not set"
+        yield (
+            Reason.STORE_NOT_STATED,
+            f"neither spec.storeRef nor spec.backup.storeRef of the Application {name} is set",
+        )
     elif around.store is None:
         yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {where.name}"
     else:
@@ -84,13 +99,30 @@ def _without_volumes(application: Application) -> Words:
     return Reason.NOTHING_TO_BACK_UP, f"the Application {name} has no volumes: workload.storage is empty"
 
 
+def method_of(backup: Backup, application: Application | None) -> Method:
+    """How it is, or was, made: what the Backup says, else what the Application's policy says."""
+    if known := backup.status.get("method"):
+        method: Method = known
+        return method
+    policy = application.spec.backup if application else None
+    return backup.spec.method or (policy.method if policy else "Files")
+
+
+def store_of(backup: Backup, application: Application | None) -> StoreRef | None:
+    """Where it goes, or is: once it has begun, that does not change any more."""
+    if known := backup.status.get("store"):
+        return StoreRef.model_validate(known)
+    policy = application.spec.backup if application else None
+    return backup.spec.store_ref or (policy.store_ref if policy else None)
+
+
 def facts(backup: Backup, around: Surroundings) -> dict[str, Any]:
     """What is known when the backup begins, for its status."""
     application, store = around.application, around.store
     if application is None or store is None:
         return {}
     return {
-        "method": backup.spec.method or "Files",
+        "method": method_of(backup, application),
         "store": {"name": store.metadata.name, "namespace": store.metadata.namespace},
         "applicationImage": image_reference(application.spec.workload.image),
         "volumes": sorted(map(name_of, around.paths)),

@@ -18,7 +18,7 @@ from timonier.api.resources import (
 )
 from timonier.api.runs import StepStatus
 from timonier.backups.observing import Observer
-from timonier.backups.plan import Surroundings, facts, instruction, obstacle, record_of, run_of
+from timonier.backups.plan import Surroundings, facts, instruction, obstacle, record_of, run_of, store_of
 from timonier.backups.volumes import mounts, name_of, node_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
@@ -111,7 +111,7 @@ class _Turn:
         return self._observer.application(self._target)
 
     def _store(self) -> BackupStore | None:
-        return self._observer.store(self._backup.spec.store_ref, self._namespace)
+        return self._observer.store(store_of(self._backup, self._application()), self._namespace)
 
     async def _surroundings(self, application: Application | None, store: BackupStore | None) -> Surroundings:
         if application is None or store is None:

@@ -62,7 +62,14 @@ def due_survey(store: BackupStore, known: Sequence[str], now: datetime) -> Surve
     checks = not verified or _age(verified, now) >= spec.integrity_check_interval_seconds
     # Only a store that never had a repository gets one: one that is lost must not be replaced by an empty one.
     initialize = not status.get("repository") and not spec.read_only
-    instruction = {"task": "survey", "initialize": initialize, "check": checks, "known": list(known[:_MOST_KNOWN])}
+    instruction = {
+        "task": "survey",
+        "initialize": initialize,
+        "check": checks,
+        # Together with the check: both need the repository to themselves.
+        "prune": checks and not spec.read_only,
+        "known": list(known[:_MOST_KNOWN]),
+    }
     seed = f"{store.metadata.generation} {status.get('lastCheckTime')}"
     return Survey(hashlib.sha256(seed.encode()).hexdigest()[:8], checks, instruction)
 
@@ -142,6 +149,8 @@ def _judged(store: BackupStore, survey: Survey, outcome: Outcome, now: datetime)
         }
         if survey.checks:
             status["lastIntegrityCheckTime"] = stamp(now)
+        if survey.instruction["prune"]:
+            status["lastPruneTime"] = stamp(now)
     elif words[0] is Reason.LOCKED and outcome.locks:
         status["lockHolder"] = outcome.locks[0].hostname
     ready = _ready(store, words)

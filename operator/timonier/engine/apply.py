@@ -100,6 +100,13 @@ class Applier:
         logger.info("created", extra={"child": f"{resource.kind}/{metadata['name']}"})
         return created
 
+    async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> None:
+        """Change a few fields of an object of ours; fine when it is gone."""
+        try:
+            self._cache.written(resource, await self._client.merge(resource, namespace, name, patch))
+        except NotFoundError:
+            return
+
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete one object; fine when it is gone already, or is another by now."""
         try:

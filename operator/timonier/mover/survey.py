@@ -60,6 +60,8 @@ def survey(instruction: Instruction, restic: Restic) -> SurveyResult:
         repository, created = initialize(restic, seconds)
     else:
         repository, created = open_repository(restic, seconds), False
+    if instruction.flag("prune") and not created:
+        restic.discard("prune")
     checked = instruction.flag("check")
     if checked:
         portion = instruction.optional_text("readData")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -40,12 +40,13 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a Job ended: with `error` None and a `result`, or with an error and a message that says why."""
+    """How a Job ended, and when: with `error` None and a `result`, or with an error and a message that says why."""
 
     error: Reason | None = None
     message: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     locks: tuple[Lock, ...] = ()
+    ended: datetime | None = None
 
 
 def finished(job: Manifest) -> bool:
@@ -61,6 +62,16 @@ def progress_of(pods: Sequence[Manifest]) -> Progress:
 
 def outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
     """How a Job of the mover ended; `pods` are its own, of which the newest counts."""
+    return replace(_outcome_of(job, pods), ended=_end_of(job))
+
+
+def _end_of(job: Manifest) -> datetime | None:
+    found = _ended_as(job, "Complete") or _ended_as(job, "Failed") or {}
+    time = found.get("lastTransitionTime")
+    return moment(time) if time else None
+
+
+def _outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
     failed = _ended_as(job, "Failed")
     if failed is not None and failed.get("reason") == "DeadlineExceeded":
         return Outcome(Reason.TIMED_OUT, "it did not end in time and was stopped")

@@ -99,6 +99,20 @@ class Reason(StrEnum):
     REFUSED = "Refused"
     """The API server refuses an object that is needed: a quota, a policy or a rule of its own."""
 
+    # How a backup policy stands.
+    BACKED_UP = "BackedUp"
+    """There is a good backup, and the schedule is kept."""
+    NO_BACKUP_YET = "NoBackupYet"
+    """No backup has succeeded, and none is overdue."""
+    LAST_BACKUP_FAILED = "LastBackupFailed"
+    """The newest backup failed."""
+    OVERDUE = "Overdue"
+    """A scheduled backup should be there by now, and is not."""
+    MISSED = "Missed"
+    """A scheduled backup could not begin in time."""
+    SCHEDULE_INVALID = "ScheduleInvalid"
+    """The schedule, or its time zone, is none."""
+
     # How a store is.
     CHECKING = "Checking"
     """The store is being looked at."""

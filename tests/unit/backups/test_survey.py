@@ -38,7 +38,9 @@ def verdicts(status: Any, *types: str) -> list[tuple[str, str]]:
 def test_a_new_store_is_looked_at_checked_and_made() -> None:
     survey = due_survey(store(), ("r1",), NOW)
     assert survey is not None
-    assert survey.instruction == {"task": "survey", "initialize": True, "check": True, "known": ["r1"]}
+    assert survey.instruction == {
+        "task": "survey", "initialize": True, "check": True, "prune": True, "known": ["r1"],
+    }  # fmt: skip
     made = plan(store(), survey, None, NOW)
     assert (made.survey, made.status["phase"]) == (survey, "Pending")
     assert verdicts(made.status, "Ready", "Progressing") == [("Unknown", "Checking"), ("True", "Checking")]
@@ -149,7 +151,7 @@ def test_another_or_no_repository_is_never_taken_for_the_old_one() -> None:
 def test_a_store_that_is_only_read_is_never_made() -> None:
     survey = due_survey(store(readOnly=True), (), NOW)
     assert survey is not None
-    assert survey.instruction["initialize"] is False
+    assert (survey.instruction["initialize"], survey.instruction["prune"]) == (False, False)
 
 
 @pytest.mark.parametrize(

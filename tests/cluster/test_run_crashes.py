@@ -1,0 +1,82 @@
+"""kill -9 at every write of a backup and of a restore: each ends as if nothing had been, and nothing is done twice.
+
+The movers are played: what they were told is what would have been done to data.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.backups import backup, restore, wait_over
+from harness.crashes import Guillotine, run
+from harness.fault_proxy import Moment
+from harness.fixtures import Installation
+from harness.kube import NAMESPACES, Kube
+from harness.movers import PERSISTENT_VOLUMES, PlayedMovers, application_with_volume, played, waiting_store
+from timonier.api.resources import BACKUPS, JOBS, RESTORES
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+Outcome = dict[str, Any]
+
+
+def scenario(cluster: Any, answer: Callable[[PlayedMovers], None]) -> Callable[[Kube, str], Outcome]:
+    """A backup, and its restore in place with a safety backup."""
+
+    def play(kube: Kube, namespace: str) -> Outcome:
+        with played(cluster.kubeconfig, namespace) as movers:
+            answer(movers)
+            kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+            wait_over(kube, namespace, "first", seconds=90)
+            kube.apply(restore(namespace, "web"))
+            back = wait_over(kube, namespace, "back", resource=RESTORES, seconds=120)
+            kube.wait_condition(namespace, "web", "Ready", seconds=60)
+            left = kube.wait("the Jobs of what is over are gone", lambda: _without_jobs(kube, namespace), 30)
+        return {
+            "tasks": Counter(_name(told) for _, told in movers.tasks if told["task"] != "survey"),
+            "steps": {step["name"]: step["state"] for step in back["status"]["steps"]},
+            "backups": left,
+        }
+
+    return play
+
+
+def _without_jobs(kube: Kube, namespace: str) -> list[str]:
+    """The names of the backups, once no Job of a run is left."""
+    if kube.list(JOBS, namespace, "timonier.dev/run!=backupstore"):
+        return []
+    return sorted(found["metadata"]["name"] for found in kube.list(BACKUPS, namespace))
+
+
+def _name(told: dict[str, Any]) -> str:
+    return f"{told['task']} of {told['tags']['backup']}" if told["task"] == "backup" else str(told["task"])
+
+
+def test_killed_at_every_write_of_a_backup_and_a_restore(
+    cluster: Any, kube: Kube, installation: Installation, tmp_path: Path
+) -> None:
+    installation.stop()
+    play = scenario(cluster, lambda _movers: None)
+    undisturbed, proxy = run(kube, installation, tmp_path, "runs-none", play)
+    assert undisturbed["tasks"] == {"backup of first": 1, "backup of back-safety": 1, "restore": 1}
+    writes = [f"{write.method} {write.path}" for write in proxy.writes if "/events" not in write.path]
+    numbers = [write.number for write in proxy.writes if "/events" not in write.path]
+    failures = []
+    for number, write in zip(numbers, writes, strict=True):
+        moment = Moment.BEFORE if number % 2 else Moment.AFTER
+        namespace = f"runs-{number}-{moment.value}"
+        try:
+            result, _ = run(kube, installation, tmp_path, namespace, play, Guillotine(number, moment))
+        except AssertionError as error:
+            result = {"error": str(error)}
+        if result != undisturbed:
+            failures.append(f"killed {moment.value} write {number} ({write}): {result}")
+        kube.delete(NAMESPACES, None, namespace)
+        kube.delete(PERSISTENT_VOLUMES, None, f"{namespace}-web")
+    kube.delete(NAMESPACES, None, "runs-none")
+    kube.delete(PERSISTENT_VOLUMES, None, "runs-none-web")
+    print(f"killed at each of {len(numbers)} writes")
+    assert not failures, "\n".join(failures)

@@ -1,0 +1,155 @@
+"""What a backup policy asks for: scheduled backups once each, old ones let go, a verdict that one can rely on."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from timonier.api.application import Application
+from timonier.api.backup import Backup
+from timonier.api.conditions import condition_of
+from timonier.backups.policy_plan import Plan, plan
+
+NOW = datetime(2026, 11, 27, 8, 0, 30, tzinfo=UTC)
+NOBODY: frozenset[str] = frozenset()
+
+
+def application(status: dict[str, Any] | None = None, name: str = "web", **policy: Any) -> Application:
+    storage = {"name": "data", "size": "1Gi", "mountPath": "/data"}
+    spec = {"workload": {"image": {"repository": "web"}, "storage": [storage]}}
+    given = {"backup": {"storeRef": {"name": "offsite"}, **policy}} if policy else {}
+    metadata = {"name": name, "namespace": "shop", "uid": "u", "generation": 2}
+    return Application.model_validate({"metadata": metadata, "spec": spec | given, "status": status or {}})
+
+
+def backup(name: str, age: timedelta, phase: str | None = "Succeeded", reason: str = "Manual", **spec: Any) -> Backup:
+    time = (NOW - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = {"phase": phase, "backupTime": time, "completionTime": time, "size": "5Mi", "store": {"name": "offsite"}}
+    if phase == "Failed":
+        said["conditions"] = [{"type": "Succeeded", "status": "False", "reason": "X", "message": "no disk"}]
+    metadata = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "creationTimestamp": time}
+    stated = {"targetRef": {"name": "web"}, "reason": reason, **spec}
+    return Backup.model_validate({"metadata": metadata, "spec": stated, "status": said if phase else {}})
+
+
+def hours(number: float) -> timedelta:
+    return timedelta(hours=number)
+
+
+def verdict(made: Plan) -> tuple[str, str]:
+    found = condition_of(made.status, "BackupHealthy")
+    assert found is not None
+    return found["status"], found["reason"]
+
+
+def test_without_a_policy_nothing_is_done_or_said() -> None:
+    assert plan(application(), [backup("a", hours(1))], NOBODY, NOW) == Plan()
+
+
+def test_a_new_schedule_begins_with_its_next_time_and_makes_up_for_nothing() -> None:
+    made = plan(application(schedule="30 2 * * *"), [], NOBODY, NOW)
+    assert (made.create, made.status["lastScheduleTime"]) == (None, "2026-11-27T08:00:30Z")
+    assert made.status["nextBackupTime"] == "2026-11-28T02:30:00Z"
+    assert made.again == hours(18.5).total_seconds() - 30
+    assert verdict(made) == ("Unknown", "NoBackupYet")
+
+
+def test_when_it_is_time_a_backup_is_made_whose_name_says_for_when() -> None:
+    due = application({"lastScheduleTime": "2026-11-27T07:00:00Z"}, schedule="0 * * * *", timeoutSeconds=60)
+    made = plan(due, [backup("a", hours(0.9))], NOBODY, NOW)
+    assert made.create is not None
+    assert made.create["metadata"]["name"] == "web-202611270800"
+    assert made.create["spec"] == {
+        "targetRef": {"name": "web"},
+        "reason": "Scheduled",
+        "scheduledTime": "2026-11-27T08:00:00Z",
+        "timeoutSeconds": 60,
+    }
+    Backup.model_validate(made.create | {"metadata": made.create["metadata"] | {"uid": "x"}})
+    assert made.status["lastScheduleTime"] == "2026-11-27T08:00:00Z"
+    assert made.status["nextBackupTime"] == "2026-11-27T09:00:00Z"
+    # Once remembered, it is not made again.
+    after = application(dict(made.status), schedule="0 * * * *")
+    assert plan(after, [], NOBODY, NOW).create is None
+
+
+def test_long_names_stay_apart_and_fit() -> None:
+    names = set()
+    for letter in "ab":
+        name = "x" * 51 + letter
+        due = application({"lastScheduleTime": "2026-11-27T07:00:00Z"}, name=name, schedule="0 * * * *")
+        made = plan(due, [], NOBODY, NOW).create
+        assert made is not None
+        assert len(made["metadata"]["name"]) <= 63
+        names.add(made["metadata"]["name"])
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "created", "cancelled"), [("Forbid", False, 0), ("Allow", True, 0), ("Replace", True, 1)]
+)
+def test_while_another_scheduled_one_is_under_way(policy: str, created: bool, cancelled: int) -> None:
+    due = application({"lastScheduleTime": "2026-11-27T07:00:00Z"}, schedule="0 * * * *", concurrencyPolicy=policy)
+    running = [backup("r", hours(1), "Running", "Scheduled"), backup("m", hours(1), "Running")]
+    made = plan(due, running, NOBODY, NOW)
+    assert (made.create is not None, len(made.cancel)) == (created, cancelled)
+
+
+def test_a_schedule_that_is_none_is_said_and_nothing_is_touched() -> None:
+    wrong = application(schedule="30 25 * * *", retention={"last": 1})
+    made = plan(wrong, [backup("a", hours(2)), backup("b", hours(1))], NOBODY, NOW)
+    assert verdict(made) == ("False", "ScheduleInvalid")
+    assert (made.create, made.forget, made.drop) == (None, (), ())
+    assert made.status["lastBackup"]["name"] == "b"
+    assert [event.type for event in made.events] == ["Warning"]
+
+
+def test_the_last_good_one_is_named() -> None:
+    made = plan(application(schedule="@daily"), [backup("a", hours(2)), backup("b", hours(1), "Failed")], NOBODY, NOW)
+    assert made.status["lastBackup"] == {"name": "a", "time": "2026-11-27T06:00:30Z", "size": "5Mi"}
+    assert verdict(made) == ("False", "LastBackupFailed")
+    found = condition_of(made.status, "BackupHealthy")
+    assert found is not None
+    assert "no disk" in found["message"]
+
+
+def test_a_schedule_that_is_not_kept_is_a_breach() -> None:
+    late = application({"lastScheduleTime": "2026-11-27T08:00:00Z"}, schedule="0 * * * *", timeoutSeconds=600)
+    kept = plan(late, [backup("old", hours(30)), backup("a", timedelta(minutes=59))], NOBODY, NOW)
+    assert verdict(kept) == ("True", "BackedUp")
+    made = plan(late, [backup("old", hours(30)), backup("a", hours(1.2))], NOBODY, NOW)
+    assert verdict(made) == ("False", "Overdue")
+    assert [event.reason for event in made.events] == ["Overdue"]
+    found = condition_of(made.status, "BackupHealthy")
+    assert found is not None
+    assert found["message"] == (
+        "the backup of 2026-11-27T07:00:00Z is overdue; the last good backup holds data of 1h12m ago"
+    )
+
+
+def test_what_retention_lets_go_is_forgotten_by_its_store_first() -> None:
+    backups = [backup(f"b{age}", hours(age)) for age in (1, 2, 3)]
+    backups += [backup("kept", hours(9), retain="Forever"), backup("used", hours(10))]
+    made = plan(application(retention={"last": 1}), backups, frozenset({"used"}), NOW)
+    (forget,) = made.forget
+    assert (forget.store, forget.runs) == (("shop", "offsite"), ("uid-b2", "uid-b3"))
+    assert [found.metadata.name for found in forget.backups] == ["b3", "b2"]
+    assert made.drop == ()
+
+
+def test_failed_ones_without_data_are_only_dropped() -> None:
+    failed = [backup(f"f{age}", hours(age), "Failed") for age in (1, 2, 3)]
+    for found in failed:
+        del found.status["store"]  # type: ignore[attr-defined]
+    made = plan(application(retention={"last": 1, "keepFailed": 1}), failed, NOBODY, NOW)
+    assert [found.metadata.name for found in made.drop] == ["f3", "f2"]
+    assert made.forget == ()
+
+
+def test_the_same_backups_are_forgotten_by_a_job_of_the_same_name() -> None:
+    backups = [backup(f"b{age}", hours(age)) for age in (1, 2, 3)]
+    first, second = (
+        plan(application(retention={"last": 1}), found, NOBODY, NOW).forget[0] for found in (backups, backups[::-1])
+    )
+    other = plan(application(retention={"last": 2}), backups, NOBODY, NOW).forget[0]
+    assert first.id == second.id != other.id
