@@ -180,6 +180,20 @@ def test_a_restore_into_the_wrong_place_touches_nothing(
     assert "startTime" not in failed["status"]
 
 
+def test_a_backup_that_was_there_before_is_not_taken_for_the_safety_backup(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+        kube.apply(backup(namespace, "web", "back-safety"))
+        wait_over(kube, namespace, "first", seconds=40)
+        wait_over(kube, namespace, "back-safety", seconds=40)
+        kube.apply(restore(namespace, "web"))
+        failed = wait_over(kube, namespace, "back", resource=RESTORES, phase="Failed")
+        assert condition(failed, "Succeeded")["reason"] == "SafetyBackupFailed"
+        assert movers.of("restore") == []
+
+
 def test_what_may_pass_is_tried_again_and_a_mover_that_is_killed_is_followed_by_another(
     cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
 ) -> None:

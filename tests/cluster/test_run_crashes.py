@@ -3,6 +3,8 @@
 The movers are played: what they were told is what would have been done to data.
 """
 
+import os
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,8 @@ from harness.movers import PERSISTENT_VOLUMES, PlayedMovers, application_with_vo
 from timonier.api.resources import BACKUPS, JOBS, RESTORES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+_SPARSE = 9
 
 Outcome = dict[str, Any]
 
@@ -64,8 +68,12 @@ def test_killed_at_every_write_of_a_backup_and_a_restore(
     assert undisturbed["tasks"] == {"backup of first": 1, "backup of back-safety": 1, "restore": 1}
     writes = [f"{write.method} {write.path}" for write in proxy.writes if "/events" not in write.path]
     numbers = [write.number for write in proxy.writes if "/events" not in write.path]
+    # All of them take a quarter of an hour; each run takes others, so that none is left out for long.
+    chosen = list(zip(numbers, writes, strict=True))
+    if not os.environ.get("EVERY_WRITE"):
+        chosen = chosen[secrets.randbelow(_SPARSE) :: _SPARSE]
     failures = []
-    for number, write in zip(numbers, writes, strict=True):
+    for number, write in chosen:
         moment = Moment.BEFORE if number % 2 else Moment.AFTER
         namespace = f"runs-{number}-{moment.value}"
         try:
@@ -78,5 +86,5 @@ def test_killed_at_every_write_of_a_backup_and_a_restore(
         kube.delete(PERSISTENT_VOLUMES, None, f"{namespace}-web")
     kube.delete(NAMESPACES, None, "runs-none")
     kube.delete(PERSISTENT_VOLUMES, None, "runs-none-web")
-    print(f"killed at each of {len(numbers)} writes")
+    print(f"killed at {len(chosen)} of {len(numbers)} writes: {', '.join(str(number) for number, _ in chosen)}")
     assert not failures, "\n".join(failures)

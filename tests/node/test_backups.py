@@ -1,16 +1,17 @@
 """Backups of real volumes into real stores: what is made, what is said, and what is left behind."""
 
+import time
 from typing import Literal
 
 import pytest
 
-from harness.backups import backup, restore, server_store, wait_over, wait_store
-from harness.fixtures import Kubectl
-from harness.kube import Kube
+from harness.backups import backup, condition, restore, server_store, volume_store, wait_over, wait_store
+from harness.fixtures import Installation, Kubectl
+from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
-from harness.shop import files_application
-from harness.stores import Stores
-from timonier.api.resources import RESTORES
+from harness.shop import database_application, files_application
+from harness.stores import Stores, damage
+from timonier.api.resources import BACKUPS, LEASES, RESTORES
 
 pytestmark = pytest.mark.node
 
@@ -69,3 +70,150 @@ def test_files_come_back_in_place_and_what_was_there_is_backed_up_first(
     kube.apply(restore(files, "files", "back-safety", "forth", to=again))
     wait_over(kube, files, "forth", resource=RESTORES)
     assert in_files(kubectl, files, "ls /data; cat /data/new") == "big\nnew\nnew"
+
+
+def test_a_volume_as_a_store_serves_applications_of_different_users(
+    kube: Kube, kubectl: Kubectl, files: str, postgres: str
+) -> None:
+    kube.apply(*volume_store(files), database_application(files))
+    kube.wait_condition(files, "db", "Ready", seconds=90)
+    before = checksum(kubectl, files)
+    kube.apply(backup(files, "files", store="shelf"), backup(files, "db", "of-db", store="shelf"))
+    wait_over(kube, files, "first")
+    made = wait_over(kube, files, "of-db")["status"]
+    assert (made["volumes"], made["files"] > 500) == (["data-0"], True)
+    in_files(kubectl, files, "rm -r /data/a /data/big")
+    kube.apply(restore(files, "files"))
+    wait_over(kube, files, "back", resource=RESTORES)
+    assert checksum(kubectl, files) == before
+
+
+def test_a_backup_comes_back_into_a_volume_that_nobody_manages(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    kube.apply(*server_store(files, stores()), backup(files, "files"))
+    kube.apply(volume_store(files, "spare")[0])
+    wait_over(kube, files, "first")
+    kube.apply(restore(files, "files", to={"claim": {"name": "spare", "confirm": "spare"}}))
+    made = wait_over(kube, files, "back", resource=RESTORES)["status"]
+    assert [step["name"] for step in made["steps"]] == ["Load"]
+    assert made["bytes"] == wait_over(kube, files, "first")["status"]["bytes"]
+
+
+def test_a_wrong_password_is_said_and_nothing_is_touched(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    server = stores()
+    kube.apply(*server_store(files, server), backup(files, "files"))
+    wait_over(kube, files, "first")
+    held = sorted(path.name for path in server.files("offsite").rglob("*") if path.is_file())
+    wrong = server_store(files, server, password="another one")
+    wrong[-1]["spec"]["checkIntervalSeconds"] = 3000  # another generation: it is looked at at once
+    kube.apply(*wrong)
+    store = wait_store(kube, files, status="False", reason="WrongPassword")
+    assert condition(store, "Stalled")["status"] == "True"
+    kube.apply(backup(files, "files", "second"), restore(files, "files"))
+    kube.wait(
+        "the backup waits for the store",
+        lambda: condition(kube.get(BACKUPS, files, "second"), "Accepted").get("reason") == "StoreNotReady",
+    )
+    kube.wait(
+        "the restore waits for the store",
+        lambda: condition(kube.get(RESTORES, files, "back"), "Accepted").get("reason") == "StoreNotReady",
+    )
+    assert sorted(path.name for path in server.files("offsite").rglob("*") if path.is_file()) == held
+    assert in_files(kubectl, files, "ls /data") == "a\nbig"
+    kube.apply(*server_store(files, server))
+    wait_over(kube, files, "second")
+    wait_over(kube, files, "back", resource=RESTORES)
+
+
+def test_a_damaged_repository_is_found_before_anything_is_replaced(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    server = stores()
+    kube.apply(*server_store(files, server), backup(files, "files"))
+    wait_over(kube, files, "first")
+    damage(server.files("offsite"))
+    in_files(kubectl, files, "rm -r /data/a")
+    before = checksum(kubectl, files)
+    unsafe = {"inPlace": {"application": "files", "confirm": "files", "safetyBackup": False}}
+    kube.apply(restore(files, "files", to=unsafe))
+    failed = wait_over(kube, files, "back", resource=RESTORES, phase="Failed", seconds=150)
+    assert condition(failed, "Succeeded")["reason"] == "Corrupted"
+    kube.wait_condition(files, "files", "Ready", seconds=60)
+    assert checksum(kubectl, files) == before
+
+
+def mover_pod(kube: Kube, namespace: str, kind: str, phase: str = "Running") -> Manifest:
+    """The mover's pod of a run, once it is in that phase."""
+
+    def found() -> Manifest | None:
+        pods = kube.list(PODS, namespace, f"timonier.dev/run={kind}")
+        return next((pod for pod in pods if pod["status"]["phase"] == phase), None)
+
+    pod = kube.wait(f"the mover of a {kind} is {phase}", found, 60, 0.02)
+    assert pod is not None
+    return pod
+
+
+def test_a_mover_that_is_killed_is_followed_by_another(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    in_files(kubectl, files, "dd if=/dev/urandom of=/data/bigger bs=1M count=200")
+    kube.apply(*server_store(files, stores()))
+    wait_store(kube, files)
+    kube.apply(backup(files, "files"))
+    pod = mover_pod(kube, files, "backup")
+    kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", files, "--grace-period=0", "--force")
+    made = wait_over(kube, files, "first", seconds=150)["status"]
+    assert (made["steps"][0]["attempts"], made["files"]) == (2, 202)
+
+
+def test_an_operator_that_is_killed_is_followed_by_another(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores, installation: Installation
+) -> None:
+    before = checksum(kubectl, files)
+    kube.apply(*server_store(files, stores()))
+    wait_store(kube, files)
+    kube.apply(backup(files, "files"))
+    mover_pod(kube, files, "backup")
+    installation.running().kill()
+    kube.delete(LEASES, installation.namespace, "timonier")
+    installation.running()
+    made = wait_over(kube, files, "first")["status"]
+    assert made["steps"][0]["attempts"] == 1
+
+    in_files(kubectl, files, "rm -r /data/a")
+    kube.apply(restore(files, "files"))
+    mover_pod(kube, files, "restore")
+    installation.running().kill()
+    kube.delete(LEASES, installation.namespace, "timonier")
+    installation.running()
+    wait_over(kube, files, "back", resource=RESTORES)
+    assert checksum(kubectl, files) == before
+
+
+def test_a_store_that_is_away_for_a_while_is_waited_for(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    in_files(kubectl, files, "dd if=/dev/urandom of=/data/bigger bs=1M count=200")
+    server = stores()
+    kube.apply(*server_store(files, server))
+    wait_store(kube, files)
+    kube.apply(backup(files, "files"))
+    mover_pod(kube, files, "backup")
+    server.stop()
+    time.sleep(5)
+    server.start()
+    assert wait_over(kube, files, "first", seconds=200)["status"]["files"] == 202
+
+
+def test_a_full_disk_of_the_store_is_said_as_what_it_is(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    in_files(kubectl, files, "dd if=/dev/urandom of=/data/bigger bs=1M count=60")
+    kube.apply(*server_store(files, stores(megabytes=24)), backup(files, "files", backoffLimit=0))
+    failed = wait_over(kube, files, "first", phase="Failed", seconds=150)
+    assert condition(failed, "Succeeded")["reason"] in ("NoSpace", "Unreachable")
+    assert "snapshotID" not in failed["status"]

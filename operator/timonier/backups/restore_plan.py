@@ -269,10 +269,14 @@ def safety_backup(restore: Manifest, application: str, store: Mapping[str, str],
     }
 
 
-def made_safe(backup: Manifest | None) -> Outcome | Progress | None:
-    """What has become of the safety backup."""
+def made_safe(restore: Manifest, backup: Manifest | None) -> Outcome | Progress | None:
+    """What has become of the safety backup; one of the same name that is not this Restore's is none."""
     if backup is None:
         return None
+    owners = backup["metadata"].get("ownerReferences", ())
+    if restore["metadata"]["uid"] not in [owner["uid"] for owner in owners]:
+        name = backup["metadata"]["name"]
+        return Outcome(Reason.SAFETY_BACKUP_FAILED, f"a Backup {name} exists already, and is another's")
     status: Mapping[str, Any] = backup.get("status", {})
     said = condition_of(status, "Succeeded") or {"message": "it has not begun"}
     if status.get("phase") in ("Failed", "Cancelled"):

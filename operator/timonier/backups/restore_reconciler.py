@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.pods import Toleration
+from timonier.api.pods import PodSecurity, Toleration
 from timonier.api.references import APPLICATION_LABEL
 from timonier.api.resources import (
     APPLICATIONS,
@@ -148,7 +148,7 @@ class _Turn:
     async def _look(self, step: StepStatus) -> Progress | Outcome | None:
         if step.name == SAFETY_BACKUP:
             name = safety_name(self._manifest)
-            return made_safe(await self._applier.live(BACKUPS, self._namespace, name))
+            return made_safe(self._manifest, await self._applier.live(BACKUPS, self._namespace, name))
         if step.name in (LOAD, BRING_BACK):
             return await self._driver.movers.look(self._namespace, self._name_of(step) or "")
         application = self._application()
@@ -161,7 +161,7 @@ class _Turn:
         if step.name == SAFETY_BACKUP:
             target, status = target_of(self._restore) or "", manifest["status"]
             wanted = safety_backup(manifest, target, status["store"], self._restore.spec.timeout_seconds)
-            return made_safe(await self._applier.create(BACKUPS, wanted))
+            return made_safe(manifest, await self._applier.create(BACKUPS, wanted))
         if step.name == LOAD:
             return await self._load(manifest, step, manifest["status"]["backup"])
         if step.name == BRING_BACK:
@@ -171,7 +171,7 @@ class _Turn:
     async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
         name = safety_name(manifest)
         found = await self._applier.live(BACKUPS, self._namespace, name)
-        if found is None or found.get("status", {}).get("phase") != "Succeeded":
+        if found is None or made_safe(manifest, found) != Outcome():
             return Outcome(Reason.BACKUP_NOT_FOUND, "no safety backup was made: the data is as the load left it")
         return await self._load(manifest, step, name)
 
@@ -183,7 +183,7 @@ class _Turn:
         store = self._observer.store(StoreRef.model_validate(status["store"]), self._namespace)
         if store is None:
             return Outcome(Reason.STORE_NOT_FOUND, f"there is no BackupStore {status['store']['name']} any more")
-        place = await self._place(status.get("volumes", ()))
+        place = await self._place(status.get("volumes", ()), Backup.model_validate(found).spec.target_ref.name)
         if isinstance(place, Outcome):
             return place
         told = instruction(status["snapshotID"], status.get("manifestHash"), {})
@@ -203,12 +203,12 @@ class _Turn:
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
 
-    async def _place(self, volumes: Iterable[str]) -> _Place | Outcome:
+    async def _place(self, volumes: Iterable[str], made_of: str) -> _Place | Outcome:
         """Where the mover writes: the application's volumes, or the one that was named."""
         wanted = sorted(volumes)
         application = self._application()
         if self._restore.spec.to.claim is not None:
-            return await self._claim_place(self._restore.spec.to.claim.name, wanted)
+            return await self._claim_place(self._restore.spec.to.claim.name, wanted, made_of)
         if application is None:
             return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
         claims = self._observer.claims(self._key(application.metadata.name))
@@ -219,11 +219,15 @@ class _Turn:
         identity = Identity.of(workload.pod_security_context)
         return _Place(tuple(mounted), identity, None, workload.tolerations)
 
-    async def _claim_place(self, name: str, volumes: list[str]) -> _Place | Outcome:
+    async def _claim_place(self, name: str, volumes: list[str], made_of: str) -> _Place | Outcome:
+        """The volume becomes that of the user whose files they are, as far as that Application still tells."""
         users = await self._observer.users(self._key(name))
         if users:
             return Outcome(Reason.CLAIM_IN_USE, f"the pod {users[0]['metadata']['name']} uses it")
-        return _Place((ClaimMount(name, f"{DATA_FOLDER}/{volumes[0]}"),), Identity.of(None, takes_ownership=True), None)
+        application = self._observer.application(self._key(made_of))
+        security = application.spec.workload.pod_security_context if application else None
+        identity = Identity.of(security or PodSecurity(), takes_ownership=True)
+        return _Place((ClaimMount(name, f"{DATA_FOLDER}/{volumes[0]}"),), identity, None)
 
     async def _surroundings(self) -> Surroundings:
         restore = self._restore

@@ -69,7 +69,7 @@ def _do(instruction: Instruction) -> Result:
     if task is None:
         raise MoverError("Failed", f"There is an unknown task {name!r} in TIMONIER_TASK.")
     seconds = instruction.seconds("openSeconds", OPEN_SECONDS)
-    restic = from_environment(os.environ, seconds)
+    restic = from_environment(os.environ, seconds, locks=not instruction.flag("noLock"))
     try:
         if instruction.flag("unlock"):
             unlock(restic, seconds)

@@ -179,8 +179,8 @@ class Restic:
             process.finish()
 
 
-def from_environment(environment: Mapping[str, str], patience: float = OPEN_SECONDS) -> Restic:
-    """restic as the pod is set up for it."""
+def from_environment(environment: Mapping[str, str], patience: float = OPEN_SECONDS, *, locks: bool = True) -> Restic:
+    """restic as the pod is set up for it; without `locks` where the repository can only be read."""
     program = shutil.which("restic", path=environment.get("PATH", os.defpath))
     if program is None:
         raise MoverError("Failed", "The program restic is not installed.")
@@ -188,6 +188,8 @@ def from_environment(environment: Mapping[str, str], patience: float = OPEN_SECO
     authority = environment.get("TIMONIER_AUTHORITY", _AUTHORITY)
     if Path(authority).is_file():
         options += ["--cacert", authority]
+    if not locks:
+        options.append("--no-lock")
     kept = {name: value for name, value in environment.items() if name != "TIMONIER_TASK"}
     kept.setdefault("RESTIC_PROGRESS_FPS", "0.2")
     return Restic(program, tuple(options), kept, Redaction(_secrets(environment)), patience)

@@ -75,7 +75,7 @@ class Identity:
             return cls()
         user = MOVER_ID if security.run_as_user is None else security.run_as_user
         group = user if security.run_as_group is None else security.run_as_group
-        fs_group = security.fs_group
+        fs_group = group if security.fs_group is None and takes_ownership else security.fs_group
         own = (fs_group,) if fs_group is not None else ()
         return cls(
             user=user,
@@ -195,13 +195,14 @@ def _labels(resource: Resource) -> dict[str, str]:
 
 
 def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str]) -> dict[str, Any]:
-    claims = [*task.claims, *([ClaimMount(store.pvc.claim_name, STORE_FOLDER)] if store.pvc else [])]
+    shelf = ClaimMount(store.pvc.claim_name, STORE_FOLDER, only_reads(task, store)) if store.pvc else None
+    claims = [*task.claims, *([shelf] if shelf else [])]
     volumes = {mount.claim: f"claim-{index}" for index, mount in enumerate(claims)}
     files = [name for name in sorted(entries) if not _VARIABLE.fullmatch(name)]
     container = {
         "name": "mover",
         "image": image,
-        "env": _environment(task, entries),
+        "env": _environment(task, entries, locks=not only_reads(task, store)),
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -225,22 +226,38 @@ def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str])
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
             *([{"name": "credentials", "secret": _as_files(task.name, files)}] if files else []),
-            *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for claim, name in volumes.items()),
+            *(
+                {
+                    "name": volumes[mount.claim],
+                    "persistentVolumeClaim": {"claimName": mount.claim}
+                    | ({"readOnly": True} if mount is shelf and mount.read_only else {}),
+                }
+                for mount in claims
+            ),
         ],
         "tolerations": [stated_fields(toleration) for toleration in task.tolerations],
     }
     return pod | ({"affinity": _only_on(task.node)} if task.node else {})
 
 
-def _environment(task: Task, entries: Sequence[str]) -> list[dict[str, Any]]:
+def _environment(task: Task, entries: Sequence[str], *, locks: bool) -> list[dict[str, Any]]:
     # One by one, so that nothing else of a Secret can set how the mover's programs behave.
     variables = [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": task.name, "key": name}}}
         for name in sorted(entries)
         if _VARIABLE.fullmatch(name)
     ]
-    told = json.dumps(task.instruction, sort_keys=True, separators=(",", ":"))
+    instruction = {**task.instruction} if locks else {**task.instruction, "noLock": True}
+    told = json.dumps(instruction, sort_keys=True, separators=(",", ":"))
     return [*variables, {"name": "TIMONIER_TASK", "value": told.replace("$(", "$$(")}]
+
+
+def only_reads(task: Task, store: BackupStoreSpec) -> bool:
+    """Whether the store's volume is mounted to be read only, without a lock.
+
+    All volumes of a pod are given to its fsGroup, bar those that it only reads; the store's belongs to all movers.
+    """
+    return store.pvc is not None and task.identity.fs_group is not None
 
 
 def _as_files(name: str, files: Sequence[str]) -> dict[str, Any]:

@@ -165,12 +165,18 @@ def test_the_safety_backup_belongs_to_the_restore() -> None:
 
 
 def test_what_has_become_of_the_safety_backup() -> None:
-    assert made_safe(None) is None
-    assert isinstance(made_safe({"status": {}}), Progress)
-    assert made_safe({"status": {"phase": "Succeeded"}}) == Outcome()
-    failed = made_safe({"status": {"phase": "Failed"}})
-    assert isinstance(failed, Outcome)
-    assert failed.error is Reason.SAFETY_BACKUP_FAILED
+    owner = {"metadata": {"name": "back", "uid": "r"}}
+
+    def safety(**status: str) -> dict[str, Any]:
+        return {"metadata": {"name": "back-safety", "ownerReferences": [{"uid": "r"}]}, "status": status}
+
+    assert made_safe(owner, None) is None
+    assert isinstance(made_safe(owner, safety()), Progress)
+    assert made_safe(owner, safety(phase="Succeeded")) == Outcome()
+    strange = safety(phase="Succeeded") | {"metadata": {"name": "back-safety"}}
+    for failed in (made_safe(owner, safety(phase="Failed")), made_safe(owner, strange)):
+        assert isinstance(failed, Outcome)
+        assert failed.error is Reason.SAFETY_BACKUP_FAILED
 
 
 def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
