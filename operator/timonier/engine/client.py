@@ -7,6 +7,7 @@ the fields that this version of them does not know.
 import json
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from timonier.engine.contract import Manifest
 from timonier.engine.errors import ApiError, ConnectionSettingsError, NotLeaderError, api_error
 from timonier.engine.metrics import API_REQUESTS
 
-__all__ = ["FIELD_MANAGER", "Client", "Page", "connect"]
+__all__ = ["FIELD_MANAGER", "READ_TIMEOUT", "WRITE_TIMEOUT", "Access", "Client", "Page", "answer_of", "connect"]
 
 FIELD_MANAGER: Final = "timonier"
 
@@ -39,8 +40,8 @@ _METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSO
 
 # A write that the server has not answered by then is given up. It must be shorter than what is left of a lease
 # when we notice that we could not renew it (lease duration minus renew deadline): see engine/lease.py.
-_WRITE_TIMEOUT = 4.0
-_READ_TIMEOUT = 30.0
+WRITE_TIMEOUT: Final = 4.0
+READ_TIMEOUT: Final = 30.0
 
 # Every escape of JSON, so that one that is itself escaped is not taken for one; with a group for two surrogates.
 _ESCAPE: Final = re.compile(r"\\(?:(ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|.)")
@@ -54,6 +55,22 @@ class Page:
 
     items: tuple[Manifest, ...]
     resource_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one more connection to the API server needs to be of the same identity, by the same way.
+
+    `server_name` is the name to expect in the certificate when it is not the host's.
+    """
+
+    host: str
+    headers: Mapping[str, str]
+    tls: ssl.SSLContext
+    proxy: str | None
+    proxy_headers: Mapping[str, str] | None
+    server_name: str | None
+    trust_env: bool
 
 
 async def load_configuration(kubeconfig: str | None) -> Configuration:
@@ -127,6 +144,26 @@ class Client:
     def unguarded(self) -> "Client":
         """The same connection without the leadership question: for the lease itself and for tools."""
         return Client(self._api, agent=self._agent, may_write=lambda: True)
+
+    def check_may_write(self, what: str) -> None:
+        """Raises NotLeaderError, which says what was not done, when this replica may not write."""
+        if not self._may_write():
+            raise NotLeaderError(f"{what}: this replica does not hold the lease")
+
+    async def access(self) -> Access:
+        """What a connection beside this client's own needs; good for one that is opened at once, as tokens expire."""
+        headers = {"User-Agent": self._agent}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        configuration = self._api.configuration
+        return Access(
+            host=configuration.host,
+            headers=headers,
+            tls=self._api.rest_client.ssl_context,
+            proxy=configuration.proxy,
+            proxy_headers=configuration.proxy_headers,
+            server_name=configuration.tls_server_name,
+            trust_env=bool((configuration.client_session_kwargs or {}).get("trust_env")),
+        )
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
         """One object. Raises NotFoundError."""
@@ -211,8 +248,8 @@ class Client:
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> dict[str, Any]:
-        if method != "GET" and not self._may_write():
-            raise NotLeaderError(f"{method} {path}: this replica does not hold the lease")
+        if method != "GET":
+            self.check_may_write(f"{method} {path}")
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._agent}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
@@ -222,7 +259,7 @@ class Client:
                 url,
                 headers=headers,
                 body=encoded(body) if body is not None and content_type == _APPLY else body,
-                _request_timeout=aiohttp.ClientTimeout(total=_READ_TIMEOUT if method == "GET" else _WRITE_TIMEOUT),
+                _request_timeout=aiohttp.ClientTimeout(total=READ_TIMEOUT if method == "GET" else WRITE_TIMEOUT),
             )
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -231,7 +268,7 @@ class Client:
                 0, type(error).__name__, f"{method} {path}: no answer from the API server: {error!r}"
             ) from error
         API_REQUESTS.labels(method, str(resource), str(response.status)).inc()
-        return _answer(method, path, response.status, response.headers.get("Retry-After"), text)
+        return answer_of(method, path, response.status, response.headers.get("Retry-After"), text)
 
 
 def encoded(manifest: Manifest) -> bytes:
@@ -249,7 +286,7 @@ def encoded(manifest: Manifest) -> bytes:
     return text.encode()
 
 
-def _answer(method: str, path: str, status: int, retry_after: str | None, text: bytes) -> dict[str, Any]:
+def answer_of(method: str, path: str, status: int, retry_after: str | None, text: bytes) -> dict[str, Any]:
     """The JSON of a good answer; an error of the right type for a bad one."""
     try:
         value = json.loads(text) if text else {}

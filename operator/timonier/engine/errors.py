@@ -8,6 +8,7 @@ __all__ = [
     "InvalidError",
     "NotFoundError",
     "NotLeaderError",
+    "StreamError",
     "api_error",
 ]
 
@@ -51,6 +52,13 @@ class ForbiddenError(ApiError):
 
 class InvalidError(ApiError):
     """The object breaks a rule of its schema (422)."""
+
+
+class StreamError(ApiError):
+    """A stream to or from a pod broke off, or came as it must not; what it carried until then may be a part."""
+
+    def __init__(self, message: str, reason: str = "BrokenStream") -> None:
+        super().__init__(0, reason, message)
 
 
 class ConnectionSettingsError(Exception):
