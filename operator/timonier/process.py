@@ -151,7 +151,7 @@ class _Replica:
         self._cache = cache
         self._controllers = tuple(
             Controller(name, reconciler, workers=options.workers, clock=time.monotonic, random=random.random)
-            for name, reconciler in _reconcilers(cache, applier, recorder, options.mover_image or mover_image())
+            for name, reconciler in _reconcilers(cache, applier, recorder, client, options.mover_image or mover_image())
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
@@ -263,8 +263,10 @@ class _Replica:
         await self._election.release(self._client.unguarded())
 
 
-def _reconcilers(cache: Cache, applier: Applier, recorder: EventRecorder, image: str) -> list[tuple[str, Reconciler]]:
-    movers = Movers(cache, applier, image)
+def _reconcilers(
+    cache: Cache, applier: Applier, recorder: EventRecorder, client: Client, image: str
+) -> list[tuple[str, Reconciler]]:
+    movers = Movers(cache, applier, client, image)
     driver, gate = Driver(cache, applier, recorder, movers), Gate()
     return [
         ("application", ApplicationReconciler(cache, applier, recorder)),

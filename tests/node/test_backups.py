@@ -5,13 +5,22 @@ from typing import Literal
 
 import pytest
 
+from harness.audit import AuditLog
 from harness.backups import backup, condition, restore, server_store, volume_store, wait_over, wait_store
 from harness.fixtures import Installation, Kubectl
 from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
-from harness.shop import database_application, files_application
+from harness.permissions import NODE_ONLY, exercised
+from harness.shop import CHECKSUM, database_application, files_application, rows
 from harness.stores import Stores, damage
-from timonier.api.resources import BACKUPS, LEASES, RESTORES
+from timonier.api.resources import (
+    APPLICATIONS,
+    BACKUP_STORES,
+    BACKUPS,
+    LEASES,
+    PERSISTENT_VOLUME_CLAIMS,
+    RESTORES,
+)
 
 pytestmark = pytest.mark.node
 
@@ -217,3 +226,58 @@ def test_a_full_disk_of_the_store_is_said_as_what_it_is(
     failed = wait_over(kube, files, "first", phase="Failed", seconds=150)
     assert condition(failed, "Succeeded")["reason"] in ("NoSpace", "Unreachable")
     assert "snapshotID" not in failed["status"]
+
+
+def test_a_new_cluster_finds_the_backups_and_makes_the_application_anew(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores, installation: Installation, audit: AuditLog
+) -> None:
+    """Everything of the namespace but the store's files is lost."""
+    before = checksum(kubectl, files)
+    server = stores()
+    kube.apply(*server_store(files, server), backup(files, "files"))
+    made = wait_over(kube, files, "first")["status"]
+    for resource, name in ((BACKUPS, "first"), (BACKUP_STORES, "offsite"), (APPLICATIONS, "files")):
+        kube.delete(resource, files, name)
+    kube.delete(PERSISTENT_VOLUME_CLAIMS, files, "files-data")
+    kube.wait("the volume is gone", lambda: kube.get(PERSISTENT_VOLUME_CLAIMS, files, "files-data") is None, 60)
+
+    kube.apply(*server_store(files, server))
+    found = kube.wait("the backup is found", lambda: (kube.get(BACKUPS, files, "first") or {}).get("status"), 60)
+    same = ("snapshotID", "bytes", "files", "manifestHash", "volumes", "size", "applicationImage", "method")
+    assert {name: found.get(name) for name in same} == {name: made[name] for name in same}
+    latest = {"latest": {"application": "files"}}
+    kube.apply(restore(files, "files", **{"from": latest, "to": {"newApplication": {"name": "files"}}}))
+    wait_over(kube, files, "back", resource=RESTORES, seconds=150)
+    assert checksum(kubectl, files) == before
+    print(kubectl("get", "applications,backupstores,backups,restores", "--namespace", files))
+    calls = [call for call in audit.calls(installation.user) if call.resource]
+    assert set(exercised(calls)) >= NODE_ONLY
+
+
+def test_a_database_is_copied_with_its_volume(kube: Kube, kubectl: Kubectl, files: str, postgres: str) -> None:
+    kube.apply(*volume_store(files), database_application(files))
+    kube.wait_condition(files, "db", "Ready", seconds=90)
+    run_sql(kubectl, files, "db", rows(100_000))
+    before = run_sql(kubectl, files, "db", CHECKSUM)
+    assert before.startswith("100000 ")
+    # The files of a database that runs are no backup of it: it is stopped for the time.
+    kube.apply(database_application(files, suspend=True))
+    kube.wait("it is stopped", lambda: kube.get(PODS, files, "db-0") is None, 60)
+    kube.apply(backup(files, "db", store="shelf"))
+    wait_over(kube, files, "first")
+    kube.apply(database_application(files))
+    copy = {"newApplication": {"name": "copy"}}
+    kube.apply(restore(files, "db", to=copy))
+    wait_over(kube, files, "back", resource=RESTORES, seconds=150)
+    assert run_sql(kubectl, files, "copy", CHECKSUM) == before
+
+    kube.wait_condition(files, "db", "Ready", seconds=90)
+    run_sql(kubectl, files, "db", "delete from orders where id % 3 = 0")
+    kube.apply(restore(files, "db", name="again"))
+    wait_over(kube, files, "again", resource=RESTORES, seconds=150)
+    assert run_sql(kubectl, files, "db", CHECKSUM) == before
+
+
+def run_sql(kubectl: Kubectl, namespace: str, application: str, statement: str) -> str:
+    """What the database's own psql answers."""
+    return kubectl("exec", "--namespace", namespace, f"{application}-0", "--", "psql", "-XAtqc", statement).strip()

@@ -10,7 +10,16 @@ from timonier.api.metadata import Metadata
 from timonier.api.probes import Hook, Probe
 from timonier.api.runs import LocalRef, RunSpec, RunStatus, StoreRef, Time, immutable
 
-__all__ = ["InPlace", "NewApplication", "Restore", "RestoreFrom", "RestoreSpec", "RestoreStatus", "RestoreTo"]
+__all__ = [
+    "External",
+    "InPlace",
+    "NewApplication",
+    "Restore",
+    "RestoreFrom",
+    "RestoreSpec",
+    "RestoreStatus",
+    "RestoreTo",
+]
 
 
 class Latest(Model):

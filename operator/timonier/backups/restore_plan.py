@@ -11,8 +11,11 @@ from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
-from timonier.api.restore import Restore
+from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
+from timonier.api.restore import External, NewApplication, Restore
 from timonier.api.runs import StepStatus
+from timonier.applications.children import child
+from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress
@@ -20,7 +23,9 @@ from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
 __all__ = [
+    "APPLICATION_LINE",
     "BRING_BACK",
+    "CREATE",
     "LOAD",
     "QUIESCE",
     "RESTART",
@@ -29,11 +34,14 @@ __all__ = [
     "STOP",
     "Surroundings",
     "choice",
+    "claim_of_pod",
     "facts",
     "has_stopped",
     "instruction",
+    "is_own",
     "is_well",
     "made_safe",
+    "new_application",
     "obstacle",
     "record_of",
     "run_of",
@@ -42,8 +50,14 @@ __all__ = [
     "target_of",
 ]
 
+APPLICATION_LINE: Final = "TIMONIER-APPLICATION"
+"""What begins the line of the mover's log that is the saved Application."""
+RESTORED_BY: Final = "timonier.dev/restored-by"
+"""On an Application that a Restore made: the Restore's uid."""
+
 SAFETY_BACKUP: Final = "SafetyBackup"
 QUIESCE: Final = "Quiesce"
+CREATE: Final = "Create"
 LOAD: Final = "Load"
 RESUME: Final = "Resume"
 STOP: Final = "Stop"
@@ -55,6 +69,7 @@ _LET_GO: Final = MappingProxyType({"quiesced": False})
 _PATIENCE: Final = 300.0
 _POLL: Final = 1.0
 _LONGEST_NAME: Final = 52
+_SHORTEST_ID: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +92,11 @@ class Surroundings:
 
 
 def target_of(restore: Restore) -> str | None:
-    """The name of the Application that is restored in place; None for other places."""
-    return restore.spec.to.in_place.application if restore.spec.to.in_place else None
+    """The name of the Application that gets the data; None when no Application does."""
+    place = restore.spec.to
+    if place.in_place:
+        return place.in_place.application
+    return place.new_application.name if place.new_application else None
 
 
 def choice(restore: Restore, backups: Iterable[Backup]) -> Backup | Words:
@@ -91,9 +109,11 @@ def choice(restore: Restore, backups: Iterable[Backup]) -> Backup | Words:
             return Reason.BACKUP_NOT_FOUND, f"there is no Backup {name} in this namespace"
         phase = found.status.get("phase", "Pending")
         return found if phase == "Succeeded" else (Reason.BACKUP_NOT_COMPLETE, f"the Backup {name} is {phase}")
+    if source.external is not None:
+        return _external(source.external, restore.metadata.namespace, backups)
     wanted = source.latest or source.before
     if wanted is None:
-        return Reason.NOT_SUPPORTED, "spec.from.external is not there yet: let the BackupStore import the backup"
+        return Reason.NOT_SUPPORTED, "spec.from says nothing that this version knows"
     good = [backup for backup in _good(backups) if backup.spec.target_ref.name == wanted.application]
     if source.before is not None:
         until = moment(source.before.time)
@@ -102,6 +122,23 @@ def choice(restore: Restore, backups: Iterable[Backup]) -> Backup | Words:
         when = f" at {source.before.time}" if source.before else ""
         return Reason.BACKUP_NOT_FOUND, f"there was no good backup of the Application {wanted.application}{when}"
     return max(good, key=lambda backup: (_held_at(backup), backup.metadata.name))
+
+
+def _external(wanted: External, namespace: str, backups: Iterable[Backup]) -> Backup | Words:
+    """The imported backup of that run or snapshot. It may come with the next look at the store."""
+    store = (wanted.store_ref.namespace or namespace, wanted.store_ref.name)
+    for backup in _good(backups):
+        held = backup.status.get("store", {})
+        ids = (backup.metadata.uid, backup.spec.imported.run if backup.spec.imported else None)
+        snapshot = str(backup.status.get("snapshotID", ""))
+        if (held.get("namespace", namespace), held.get("name")) == store and (
+            wanted.run in ids or (len(wanted.run) >= _SHORTEST_ID and snapshot.startswith(wanted.run))
+        ):
+            return backup
+    return Reason.BACKUP_NOT_COMPLETE, (
+        f"no Backup of this namespace is the run or snapshot {wanted.run} of the BackupStore {store[1]}: it is made at "
+        "the next look at the store, with spec.importBackups"
+    )
 
 
 def _good(backups: Iterable[Backup]) -> Iterator[Backup]:
@@ -130,7 +167,7 @@ def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]
     elif restore.spec.to.claim:
         yield from _into_claim(restore.spec.to.claim.name, backup, around)
     else:
-        yield Reason.NOT_SUPPORTED, "spec.to.newApplication is not there yet"
+        yield _taken(restore, around)
     if around.store is None:
         yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {backup.status['store']['name']}"
     else:
@@ -175,6 +212,13 @@ def _into_claim(name: str, backup: Backup, around: Surroundings) -> Iterator[Wor
         yield Reason.CLAIM_IN_USE, f"the pod {around.users[0]} uses the PersistentVolumeClaim {name}"
 
 
+def _taken(restore: Restore, around: Surroundings) -> Words | None:
+    name = target_of(restore)
+    if around.application is None:
+        return None
+    return Reason.APPLICATION_EXISTS, f"there is an Application {name} already: give the new one another name"
+
+
 def _missing_places(backup: Backup, around: Surroundings) -> Words | None:
     missing = sorted(set(backup.status.get("volumes", ())) - set(around.places))
     if not missing:
@@ -211,6 +255,12 @@ def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
 
 def _steps(restore: Restore) -> Iterator[StepPlan]:
     """What undoes comes in only once data has been touched, or the application stopped."""
+    if restore.spec.to.new_application is not None:
+        # From the beginning on, no pod of it may run before it has its data.
+        yield StepPlan(CREATE, mark=_STOPPED)
+        yield StepPlan(LOAD)
+        yield StepPlan(RESUME, mark=_LET_GO)
+        return
     if restore.spec.to.in_place is None:
         yield StepPlan(LOAD)
         return
@@ -232,6 +282,52 @@ def instruction(snapshot: str, manifest_hash: str | None, folders: Mapping[str, 
     if manifest_hash:
         told["manifestHash"] = manifest_hash
     return told | ({"folders": dict(folders)} if folders else {})
+
+
+def new_application(
+    saved: Mapping[str, Any], restore: Restore, wanted: NewApplication, *, beside_the_old: bool
+) -> dict[str, Any]:
+    """The Application to create from the one that was saved with the data.
+
+    `beside_the_old`: the one that it is a copy of is still there, and keeps what only one of them can have.
+    """
+    spec = {name: value for name, value in saved["spec"].items() if name not in ("adopt", "suspend")}
+    network = dict(spec.get("network", {}))
+    if beside_the_old and network.pop("ingress", None) is not None:
+        spec["network"] = network
+    if wanted.replicas is not None:
+        spec["scaling"] = {"replicas": wanted.replicas}
+    if wanted.without_schedule and "backup" in spec:
+        spec["backup"] = {name: value for name, value in spec["backup"].items() if name not in ("schedule", "verify")}
+    metadata = saved.get("metadata", {})
+    return {
+        "apiVersion": saved["apiVersion"],
+        "kind": saved["kind"],
+        "metadata": {
+            "namespace": restore.metadata.namespace,
+            "name": wanted.name,
+            "labels": dict(metadata.get("labels") or {}),
+            "annotations": {**(metadata.get("annotations") or {}), RESTORED_BY: restore.metadata.uid},
+        },
+        "spec": spec,
+    }
+
+
+def is_own(application: Manifest, restore: Restore) -> bool:
+    """The Application was made by this Restore, and no person has given its name to another one meanwhile."""
+    annotations = application["metadata"].get("annotations", {})
+    return bool(annotations.get(RESTORED_BY) == restore.metadata.uid)
+
+
+def claim_of_pod(application: Application, volume: str) -> dict[str, Any] | None:
+    """The claim that a pod of a StatefulSet would get for a volume such as data-0; None when it is none of its."""
+    for storage in application.spec.workload.storage:
+        ordinal = volume.removeprefix(f"{storage.name}-")
+        if ordinal != volume and ordinal.isdecimal():
+            name = f"{storage.name}-{application.metadata.name}-{ordinal}"
+            body = {"spec": volume_claim_spec(storage)}
+            return child(application, PERSISTENT_VOLUME_CLAIMS, name, body, owned=False)
+    return None
 
 
 def safety_name(restore: Manifest) -> str:

@@ -1,5 +1,6 @@
 """Carries out one Restore: observes, lets the plan decide, stops the application, has a mover load, and reports."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,19 +21,25 @@ from timonier.api.resources import (
 from timonier.api.restore import Restore
 from timonier.api.runs import StepStatus, StoreRef
 from timonier.backups.observing import Observer
+from timonier.backups.plan import store_of
 from timonier.backups.restore_plan import (
+    APPLICATION_LINE,
     BRING_BACK,
+    CREATE,
     LOAD,
     QUIESCE,
     SAFETY_BACKUP,
     STOP,
     Surroundings,
     choice,
+    claim_of_pod,
     facts,
     has_stopped,
     instruction,
+    is_own,
     is_well,
     made_safe,
+    new_application,
     obstacle,
     record_of,
     run_of,
@@ -42,6 +49,7 @@ from timonier.backups.restore_plan import (
 )
 from timonier.backups.volumes import DATA_FOLDER, mounts, name_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
+from timonier.engine.errors import ApiError
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
@@ -62,7 +70,9 @@ class RestoreReconciler:
     rules = (
         Rule(RESTORES.group, (RESTORES.plural,), ("list", "watch")),
         Rule(RESTORES.group, (f"{RESTORES.plural}/status",), ("patch",)),
-        Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "get")),
+        Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "get", "list", "watch")),
+        Rule(APPLICATIONS.group, (APPLICATIONS.plural,), ("create",)),
+        Rule(PERSISTENT_VOLUME_CLAIMS.group, (PERSISTENT_VOLUME_CLAIMS.plural,), ("create", "get")),
         *RULES,
     )
 
@@ -143,7 +153,7 @@ class _Turn:
         if step.name == SAFETY_BACKUP:
             return safety_name(self._manifest)
         attempt = step.attempts or 1
-        return job_name(self._manifest, step.name, attempt) if step.name in (LOAD, BRING_BACK) else None
+        return job_name(self._manifest, step.name, attempt) if step.name in (CREATE, LOAD, BRING_BACK) else None
 
     async def _look(self, step: StepStatus) -> Progress | Outcome | None:
         if step.name == SAFETY_BACKUP:
@@ -151,6 +161,8 @@ class _Turn:
             return made_safe(self._manifest, await self._applier.live(BACKUPS, self._namespace, name))
         if step.name in (LOAD, BRING_BACK):
             return await self._driver.movers.look(self._namespace, self._name_of(step) or "")
+        if step.name == CREATE:
+            return await self._created(self._name_of(step) or "")
         application = self._application()
         workload = self._observer.workload(application) if application else None
         if step.name in (QUIESCE, STOP):
@@ -162,11 +174,52 @@ class _Turn:
             target, status = target_of(self._restore) or "", manifest["status"]
             wanted = safety_backup(manifest, target, status["store"], self._restore.spec.timeout_seconds)
             return made_safe(manifest, await self._applier.create(BACKUPS, wanted))
+        if step.name == CREATE:
+            return await self._read(manifest, step, manifest["status"]["backup"])
         if step.name == LOAD:
             return await self._load(manifest, step, manifest["status"]["backup"])
         if step.name == BRING_BACK:
             return await self._bring_back(manifest, step)
         return await self._look(step)
+
+    async def _read(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | None:
+        """Have a mover tell which Application was saved with the data."""
+        found = await self._applier.live(BACKUPS, self._namespace, name)
+        backup = read(Backup, found) if found else None
+        store = self._observer.store(store_of(backup, None), self._namespace) if backup else None
+        if backup is None or store is None:
+            return Outcome(Reason.BACKUP_NOT_FOUND, f"the Backup {name}, or its BackupStore, is gone")
+        run = backup.spec.imported.run if backup.spec.imported else backup.metadata.uid
+        attempt = step.attempts or 1
+        task = Task(
+            name=job_name(manifest, step.name, attempt),
+            host=hostname(manifest, step.name, attempt),
+            instruction={"task": "application", "run": run},
+            deadline=self._restore.spec.timeout_seconds,
+        )
+        return await self._driver.movers.start(manifest, RESTORES, task, store)
+
+    async def _created(self, job: str) -> Progress | Outcome | None:
+        """Create the Application that the mover told of, with all that its pods would get."""
+        found = await self._driver.movers.look(self._namespace, job)
+        wanted = self._restore.spec.to.new_application
+        if not isinstance(found, Outcome) or found.error is not None or wanted is None:
+            return found
+        told = await self._driver.movers.said(self._namespace, job, APPLICATION_LINE)
+        if not told:
+            return Outcome(Reason.INTERRUPTED, "the log with the Application is gone")
+        saved = json.loads(told[-1])
+        old = self._observer.application(self._key(saved["metadata"]["name"]))
+        manifest = new_application(saved, self._restore, wanted, beside_the_old=old is not None)
+        try:
+            made = await self._applier.create(APPLICATIONS, manifest)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.NOT_SUPPORTED, f"the Application is refused: {error.message}")
+        if not is_own(made, self._restore):
+            return Outcome(Reason.APPLICATION_EXISTS, f"an Application {wanted.name} was created meanwhile")
+        return Outcome()
 
     async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
         name = safety_name(manifest)
@@ -211,13 +264,27 @@ class _Turn:
             return await self._claim_place(self._restore.spec.to.claim.name, wanted, made_of)
         if application is None:
             return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
+        new = self._restore.spec.to.new_application is not None
+        if new:
+            await self._make_claims(application, wanted)
         claims = self._observer.claims(self._key(application.metadata.name))
-        mounted = [mount for mount in mounts(application, claims, read_only=False) if name_of(mount.path) in wanted]
+        found = mounts(application, claims, read_only=False, unused=new)
+        mounted = sorted((mount for mount in found if name_of(mount.path) in wanted), key=lambda mount: mount.path)
         if [name_of(mount.path) for mount in mounted] != wanted:
-            return Outcome(Reason.VOLUMES_DIFFER, f"a volume of {', '.join(wanted)} is not there")
+            return Outcome(Reason.INTERRUPTED, f"not all of the volumes {', '.join(wanted)} are there yet")
         workload = application.spec.workload
-        identity = Identity.of(workload.pod_security_context)
+        security = workload.pod_security_context or PodSecurity()
+        identity = Identity.of(security, takes_ownership=new)
         return _Place(tuple(mounted), identity, None, workload.tolerations)
+
+    async def _make_claims(self, application: Application, volumes: Iterable[str]) -> None:
+        """What a StatefulSet makes together with its pods, of which none may run yet."""
+        if application.spec.workload.kind != "StatefulSet":
+            return
+        for volume in volumes:
+            claim = claim_of_pod(application, volume)
+            if claim is not None:
+                await self._applier.create(PERSISTENT_VOLUME_CLAIMS, claim)
 
     async def _claim_place(self, name: str, volumes: list[str], made_of: str) -> _Place | Outcome:
         """The volume becomes that of the user whose files they are, as far as that Application still tells."""

@@ -19,17 +19,19 @@ _ON_ONE_NODE: Final = "ReadWriteOnce"
 _IN_ONE_POD: Final = "ReadWriteOncePod"
 
 
-def mounts(application: Application, claims: Sequence[Manifest], *, read_only: bool) -> tuple[ClaimMount, ...]:
+def mounts(
+    application: Application, claims: Sequence[Manifest], *, read_only: bool, unused: bool = False
+) -> tuple[ClaimMount, ...]:
     """The application's volumes that exist, as a mover gets them, in a stable order.
 
-    `claims` are those that belong to the Application. A Deployment's volume is at /data/STORAGE, those of a
-    StatefulSet's pods are at /data/STORAGE-0, /data/STORAGE-1 and so on.
+    `claims` are those that belong to the Application; `unused`: also those that wait for their first pod. The volume of
+    a Deployment is at /data/STORAGE, those of a StatefulSet's pods are at /data/STORAGE-0, /data/STORAGE-1 and so on.
     """
     existing = {claim["metadata"]["name"]: claim for claim in claims}
     return tuple(
         ClaimMount(name, f"{DATA_FOLDER}/{place}", read_only)
         for name, place in sorted(_places(application, existing))
-        if existing[name].get("status", {}).get("phase") == "Bound"
+        if unused or existing[name].get("status", {}).get("phase") == "Bound"
     )
 
 

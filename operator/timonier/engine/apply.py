@@ -8,7 +8,7 @@ from timonier.engine.cache import Cache
 from timonier.engine.client import FIELD_MANAGER, Client
 from timonier.engine.contract import Change, Manifest, Request
 from timonier.engine.difference import differs
-from timonier.engine.errors import ConflictError, NotFoundError
+from timonier.engine.errors import ConflictError, ForbiddenError, NotFoundError
 
 __all__ = ["Applier"]
 
@@ -93,8 +93,14 @@ class Applier:
         metadata = manifest["metadata"]
         try:
             created = await self._client.create(resource, manifest)
-        except ConflictError:
-            return await self._client.get(resource, metadata.get("namespace"), metadata["name"])
+        except ConflictError as error:
+            known = self._cache.get(resource, Request(metadata.get("namespace", ""), metadata["name"]))
+            if known is not None:
+                return known
+            try:
+                return await self._client.get(resource, metadata.get("namespace"), metadata["name"])
+            except ForbiddenError:
+                raise error from None  # of a kind that is watched: the cache will have it in a moment
         if (change := self._cache.written(resource, created)) is not None:
             self._announce(change)
         logger.info("created", extra={"child": f"{resource.kind}/{metadata['name']}"})

@@ -64,7 +64,8 @@ def save_application(restic: Restic, labels: Labels, instruction: Instruction, f
     """Back up the Application, if the instruction has one and `found` of the run has not."""
     application = instruction.optional_text("application")
     if application and not of_part(found, "application"):
-        _save(restic, labels, "application", "--", application)
+        # A file of a Secret is a link, and restic would save no more than that.
+        _save(restic, labels, "application", "--", os.path.realpath(application))
 
 
 def result_of(restic: Restic, snapshot: str, added: int) -> BackupResult:

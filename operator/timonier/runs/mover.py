@@ -18,6 +18,7 @@ from timonier.runs.credentials import STORE_FOLDER
 
 __all__ = [
     "APPLICATION_FILE",
+    "CONTAINER",
     "HOST_LABEL",
     "STORE_LABEL",
     "UNLOCK_LABEL",
@@ -31,6 +32,8 @@ __all__ = [
     "store_label",
 ]
 
+CONTAINER: Final = "mover"
+"""The name of the mover's container."""
 HOST_LABEL: Final = "timonier.dev/mover"
 """On a pod of the mover: the name that it gives itself, which the locks that it holds carry."""
 APPLICATION_FILE: Final = "/credentials/application.json"
@@ -200,7 +203,7 @@ def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str])
     volumes = {mount.claim: f"claim-{index}" for index, mount in enumerate(claims)}
     files = [name for name in sorted(entries) if not _VARIABLE.fullmatch(name)]
     container = {
-        "name": "mover",
+        "name": CONTAINER,
         "image": image,
         "env": _environment(task, entries, locks=not only_reads(task, store)),
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},

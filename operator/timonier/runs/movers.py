@@ -21,10 +21,23 @@ from timonier.api.resources import (
 from timonier.api.runs import StepStatus
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
+from timonier.engine.client import Client
 from timonier.engine.contract import Manifest, Request, Rule
 from timonier.engine.errors import ApiError
+from timonier.engine.exec import Container
+from timonier.engine.pod_logs import log_lines
 from timonier.runs.credentials import Missing, Source, credentials, sources
-from timonier.runs.mover import HOST_LABEL, STORE_LABEL, UNLOCK_LABEL, Task, job, job_name, secret, store_label
+from timonier.runs.mover import (
+    CONTAINER,
+    HOST_LABEL,
+    STORE_LABEL,
+    UNLOCK_LABEL,
+    Task,
+    job,
+    job_name,
+    secret,
+    store_label,
+)
 from timonier.runs.outcome import Lock, Outcome, Progress, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
@@ -35,10 +48,12 @@ RULES: Final = (
     Rule(SECRETS.group, (SECRETS.plural,), ("create", "delete", "get")),
     Rule(CONFIG_MAPS.group, (CONFIG_MAPS.plural,), ("get",)),
     Rule(PODS.group, (PODS.plural,), ("list",)),
+    Rule(PODS.group, (f"{PODS.plural}/log",), ("get",)),
 )
 """What working with movers takes."""
 
 _HOLDERS: Final = (BACKUPS, RESTORES, UPGRADES, BACKUP_STORES)
+_LONGEST_LOG: Final = 1 << 25
 _UID: Final = 36
 _FORGOTTEN: Final = timedelta(minutes=30)
 """restic confirms a lock every five minutes, and takes one for stale that nobody confirmed for this long."""
@@ -47,9 +62,10 @@ _FORGOTTEN: Final = timedelta(minutes=30)
 class Movers:
     """Runs the mover's image as Jobs."""
 
-    def __init__(self, cache: Cache, applier: Applier, image: str) -> None:
+    def __init__(self, cache: Cache, applier: Applier, client: Client, image: str) -> None:
         self._cache = cache
         self._applier = applier
+        self._client = client
         self._image = image
         self._known_unlocking: set[Request] | None = None
 
@@ -80,6 +96,23 @@ class Movers:
             return None
         pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
         return outcome_of(found, pods) if finished(found) else progress_of(pods)
+
+    async def said(self, namespace: str, name: str, beginning: str) -> list[str] | None:
+        """What follows that word in each line of the log that begins with it; None when the log is gone.
+
+        `name` is that of a Job which has ended.
+        """
+        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        if not pods:
+            return None
+        container = Container(namespace, pods[-1]["metadata"]["name"], CONTAINER)
+        try:
+            lines = await log_lines(self._client, container, limit_bytes=_LONGEST_LOG)
+        except ApiError as error:
+            if error.is_transient:
+                raise
+            return None
+        return [line.removeprefix(beginning).strip() for line in lines if line.startswith(f"{beginning} ")]
 
     async def disarm(self, namespace: str, name: str) -> None:
         """Remove the Secret of a Job that has ended; its log stays."""

@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 
 from timonier.api.application import Application
-from timonier.api.backup import Backup
+from timonier.api.backup import Backup, Imported
 from timonier.api.backup_store import BackupStore
 from timonier.api.restore import Restore
 from timonier.api.runs import StepStatus
 from timonier.backups.restore_plan import (
     Surroundings,
     choice,
+    claim_of_pod,
     facts,
     has_stopped,
+    is_own,
     is_well,
     made_safe,
+    new_application,
     obstacle,
     run_of,
     safety_backup,
@@ -196,3 +199,90 @@ def test_it_is_well_when_it_is_ready_with_pods() -> None:
     late = is_well(application(ready="False"), up, step, NOW + timedelta(seconds=301))
     assert isinstance(late, Outcome)
     assert late.error is Reason.NOT_READY
+
+
+NEW = {"newApplication": {"name": "copy"}}
+SAVED = {
+    "apiVersion": "timonier.dev/v1",
+    "kind": "Application",
+    "metadata": {"name": "web", "namespace": "old", "labels": {"team": "a"}, "annotations": {"note": "x"}},
+    "spec": {
+        "workload": {"image": {"repository": "web"}},
+        "adopt": True,
+        "suspend": True,
+        "network": {"ingress": {"host": "web.example"}, "networkPolicy": "None"},
+        "backup": {"storeRef": {"name": "offsite"}, "schedule": "@daily", "retention": {"last": 3}},
+    },
+}
+
+
+def made_new(beside_the_old: bool = False, **place: Any) -> dict[str, Any]:
+    found = restore(to={"newApplication": {"name": "copy", **place}})
+    assert found.spec.to.new_application is not None
+    return new_application(SAVED, found, found.spec.to.new_application, beside_the_old=beside_the_old)
+
+
+def test_a_new_application_is_as_it_was_saved_but_makes_no_backups_of_its_own() -> None:
+    made = made_new()
+    assert (made["metadata"]["name"], made["metadata"]["namespace"]) == ("copy", "shop")
+    assert made["metadata"]["labels"] == {"team": "a"}
+    assert made["metadata"]["annotations"] == {"note": "x", "timonier.dev/restored-by": "r"}
+    assert made["spec"] == {
+        "workload": {"image": {"repository": "web"}},
+        "network": {"ingress": {"host": "web.example"}, "networkPolicy": "None"},
+        "backup": {"storeRef": {"name": "offsite"}, "retention": {"last": 3}},
+    }
+    assert is_own(made, restore(to=NEW))
+    assert not is_own(SAVED, restore(to=NEW))
+
+
+def test_a_copy_leaves_the_way_in_to_the_one_that_has_it() -> None:
+    assert made_new(beside_the_old=True)["spec"]["network"] == {"networkPolicy": "None"}
+
+
+def test_what_a_person_asked_for_is_changed() -> None:
+    made = made_new(replicas=1, withoutSchedule=False)
+    assert made["spec"]["scaling"] == {"replicas": 1}
+    assert made["spec"]["backup"]["schedule"] == "@daily"
+
+
+def test_no_pod_of_a_new_application_runs_before_it_has_its_data() -> None:
+    plans = run_of(restore(to=NEW), {}).plans
+    assert [(plan.name, dict(plan.mark)) for plan in plans] == [
+        ("Create", {"quiesced": True}), ("Load", {}), ("Resume", {"quiesced": False}),
+    ]  # fmt: skip
+    assert obstacle(restore(to=NEW), replace(AROUND, application=None)) is None
+    found = obstacle(restore(to=NEW), AROUND)
+    assert found is not None
+    assert found[0] is Reason.APPLICATION_EXISTS
+
+
+@pytest.mark.parametrize(
+    ("volume", "name"),
+    [("data-0", "data-web-0"), ("data-12", "data-web-12"), ("data", None), ("logs-0", None), ("data-x", None)],
+)
+def test_the_claim_that_a_pod_of_a_stateful_set_would_get(volume: str, name: str | None) -> None:
+    storage = [{"name": "data", "size": "1Gi", "mountPath": "/data"}]
+    spec = {"workload": {"kind": "StatefulSet", "image": {"repository": "web"}, "storage": storage}}
+    stateful = Application.model_validate({"metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": spec})
+    found = claim_of_pod(stateful, volume)
+    assert (found["metadata"]["name"] if found else None) == name
+
+
+@pytest.mark.parametrize(
+    ("run", "chosen"),
+    [
+        ("a", "a"),
+        ("old-run", "i"),
+        ("5" * 8, "i"),
+        ("5" * 7, Reason.BACKUP_NOT_COMPLETE),
+        ("x", Reason.BACKUP_NOT_COMPLETE),
+    ],
+)
+def test_a_backup_of_a_store_is_found_by_its_run_or_its_snapshot(run: str, chosen: Any) -> None:
+    known = backup("i", snapshotID="5" * 64)
+    spec = known.spec.model_copy(update={"imported": Imported(run="old-run", snapshot="5" * 64)})
+    backups = [backup("a"), known.model_copy(update={"spec": spec})]
+    source = {"external": {"storeRef": {"name": "offsite"}, "run": run}}
+    found = choice(restore(source), backups)
+    assert (found.metadata.name if isinstance(found, Backup) else found[0]) == chosen

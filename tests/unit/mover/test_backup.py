@@ -18,8 +18,12 @@ TAGS = {"application": "web", "namespace": "shop", "method": "Files", "revision"
 
 
 def test_a_backup_is_made_once_found_by_a_survey_and_forgotten(store: Store, volume: Path, tmp_path: Path) -> None:
+    # As a Secret's volume has its files: each a link to one below a folder that is a link itself.
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "..2026" / "application.json").write_text(json.dumps({"spec": {"image": "web:1"}}))
+    (tmp_path / "..data").symlink_to("..2026")
     saved = tmp_path / "application.json"
-    saved.write_text(json.dumps({"spec": {"image": "web:1"}}))
+    saved.symlink_to("..data/application.json")
     made = {"paths": [str(volume)], "application": str(saved), "run": "u-1", "tags": TAGS}
     first = store.done("backup", **made)
     assert first["files"] == 6

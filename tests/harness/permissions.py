@@ -1,0 +1,42 @@
+"""What the operator may do, as its bundle asks for it, and what it was seen to do."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import yaml
+
+from harness.audit import Call
+from harness.fixtures import newest_bundle
+
+__all__ = ["NODE_ONLY", "Permission", "each", "exercised", "granted_to_the_bundle"]
+
+Permission = tuple[str, str, str]
+"""Group; resource or resource/subresource; verb."""
+
+NODE_ONLY: frozenset[Permission] = frozenset({("timonier.dev", "applications", "create")})
+"""Permissions that only real pods make the operator use: the tests of the real node are their witness."""
+
+
+def granted_to_the_bundle() -> Iterator[Permission]:
+    """Every permission that the bundle's CSV asks for."""
+    (path,) = newest_bundle().glob("manifests/*.clusterserviceversion.yaml")
+    install = yaml.safe_load(path.read_text())["spec"]["install"]["spec"]
+    for scope in ("permissions", "clusterPermissions"):
+        for account in install[scope]:
+            yield from each(account["rules"])
+
+
+def each(rules: Iterable[dict[str, Any]]) -> Iterator[Permission]:
+    """The permissions that rules of a role give."""
+    for rule in rules:
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield rule["apiGroups"][0], resource, verb
+
+
+def exercised(calls: Iterable[Call]) -> Iterator[Permission]:
+    """What the API server checked for these calls: for an apply that creates, `create` beside `patch`."""
+    for call in calls:
+        yield call.group, call.path, call.verb
+        if call.verb == "patch" and call.status == 201:
+            yield call.group, call.path, "create"
