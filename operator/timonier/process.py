@@ -19,7 +19,15 @@ from uuid import uuid4
 
 from timonier.api.crd import WEBHOOK_SERVICE
 from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
-from timonier.api.resources import APPLICATIONS, CONTROLLER_REVISIONS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, JOBS, LEASES
+from timonier.api.resources import (
+    APPLICATIONS,
+    CONTROLLER_REVISIONS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    EVENTS,
+    JOBS,
+    LEASES,
+    Resource,
+)
 from timonier.applications.reconciler import ApplicationReconciler
 from timonier.backups.policy_reconciler import BackupPolicyReconciler
 from timonier.backups.reconciler import BackupReconciler
@@ -28,7 +36,7 @@ from timonier.backups.store_reconciler import BackupStoreReconciler
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.client import Client, connect
-from timonier.engine.contract import Change, Reconciler, Rule
+from timonier.engine.contract import Change, Reconciler, Request, Rule
 from timonier.engine.controller import Controller
 from timonier.engine.errors import ApiError, NotLeaderError
 from timonier.engine.events import EventRecorder
@@ -36,6 +44,7 @@ from timonier.engine.lease import Election
 from timonier.engine.metrics import distribution_version
 from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
+from timonier.runs.background import Background
 from timonier.runs.driver import Driver, Gate
 from timonier.runs.movers import Movers
 from timonier.webhooks import server
@@ -149,9 +158,12 @@ class _Replica:
         applier = Applier(client, cache, self._tell_others)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
         self._cache = cache
+        self._background = Background(self._wake)
         self._controllers = tuple(
             Controller(name, reconciler, workers=options.workers, clock=time.monotonic, random=random.random)
-            for name, reconciler in _reconcilers(cache, applier, recorder, client, options.mover_image or mover_image())
+            for name, reconciler in _reconcilers(
+                cache, applier, recorder, client, self._background, options.mover_image or mover_image()
+            )
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
@@ -201,6 +213,12 @@ class _Replica:
             if change.urgent or controller.reconciler.primary != change.resource:
                 controller.notice(change)
 
+    def _wake(self, resource: Resource, request: Request) -> None:
+        """Work in the background has ended: whoever began it is to look."""
+        for controller in self._controllers:
+            if controller.reconciler.primary == resource:
+                controller.queue.add(request)
+
     async def _lead(self) -> None:
         lease_client = self._client.unguarded()
         await self._election.win(lease_client)
@@ -215,6 +233,7 @@ class _Replica:
     async def _work(self) -> None:
         await self.watcher.synced.wait()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._background.run(), name="background work")
             for controller in self._controllers:
                 for request in self._cache.keys(controller.reconciler.primary):
                     controller.resync(request)
@@ -264,10 +283,10 @@ class _Replica:
 
 
 def _reconcilers(
-    cache: Cache, applier: Applier, recorder: EventRecorder, client: Client, image: str
+    cache: Cache, applier: Applier, recorder: EventRecorder, client: Client, background: Background, image: str
 ) -> list[tuple[str, Reconciler]]:
     movers = Movers(cache, applier, client, image)
-    driver, gate = Driver(cache, applier, recorder, movers), Gate()
+    driver, gate = Driver(cache, applier, recorder, client, movers, background), Gate()
     return [
         ("application", ApplicationReconciler(cache, applier, recorder)),
         ("backuppolicy", BackupPolicyReconciler(driver)),

@@ -11,7 +11,7 @@ from harness.fixtures import Installation, Kubectl
 from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
 from harness.permissions import NODE_ONLY, exercised
-from harness.shop import CHECKSUM, database_application, files_application, rows
+from harness.shop import CHECKSUM, DUMP, LOAD, database_application, files_application, rows
 from harness.stores import Stores, damage
 from timonier.api.resources import (
     APPLICATIONS,
@@ -229,7 +229,7 @@ def test_a_full_disk_of_the_store_is_said_as_what_it_is(
 
 
 def test_a_new_cluster_finds_the_backups_and_makes_the_application_anew(
-    kube: Kube, kubectl: Kubectl, files: str, stores: Stores, installation: Installation, audit: AuditLog
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
     """Everything of the namespace but the store's files is lost."""
     before = checksum(kubectl, files)
@@ -250,8 +250,6 @@ def test_a_new_cluster_finds_the_backups_and_makes_the_application_anew(
     wait_over(kube, files, "back", resource=RESTORES, seconds=150)
     assert checksum(kubectl, files) == before
     print(kubectl("get", "applications,backupstores,backups,restores", "--namespace", files))
-    calls = [call for call in audit.calls(installation.user) if call.resource]
-    assert set(exercised(calls)) >= NODE_ONLY
 
 
 def test_a_database_is_copied_with_its_volume(kube: Kube, kubectl: Kubectl, files: str, postgres: str) -> None:
@@ -281,3 +279,115 @@ def test_a_database_is_copied_with_its_volume(kube: Kube, kubectl: Kubectl, file
 def run_sql(kubectl: Kubectl, namespace: str, application: str, statement: str) -> str:
     """What the database's own psql answers."""
     return kubectl("exec", "--namespace", namespace, f"{application}-0", "--", "psql", "-XAtqc", statement).strip()
+
+
+DUMPED = {"method": "Command", "command": {"dump": DUMP, "load": LOAD}, "storeRef": {"name": "offsite"}}
+
+
+@pytest.fixture
+def database(kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, mover: str, postgres: str) -> str:
+    """The namespace of a database with 100,000 rows, whose dumps go into the store offsite."""
+    kube.apply(database_application(namespace, backup=DUMPED))
+    kube.wait_condition(namespace, "db", "Ready", seconds=90)
+    run_sql(kubectl, namespace, "db", rows(100_000))
+    return namespace
+
+
+def test_a_database_is_dumped_and_loaded_while_it_runs(
+    kube: Kube, kubectl: Kubectl, database: str, stores: Stores, installation: Installation, audit: AuditLog
+) -> None:
+    before = run_sql(kubectl, database, "db", CHECKSUM)
+    kube.apply(*server_store(database, stores()), backup(database, "db"))
+    made = wait_over(kube, database, "first")["status"]
+    assert (made["method"], made["files"], made["bytes"] > 4 << 20) == ("Command", 1, True)
+
+    run_sql(kubectl, database, "db", "delete from orders where id % 3 = 0")
+    kube.apply(restore(database, "db"))
+    back = wait_over(kube, database, "back", resource=RESTORES)["status"]
+    assert [step["name"] for step in back["steps"] if step["state"] == "Succeeded"] == [
+        "SafetyBackup",
+        "Load",
+        "Resume",
+    ]
+    assert run_sql(kubectl, database, "db", CHECKSUM) == before
+
+    kube.apply(restore(database, "db", name="beside", to={"newApplication": {"name": "copy"}}))
+    wait_over(kube, database, "beside", resource=RESTORES)
+    assert run_sql(kubectl, database, "copy", CHECKSUM) == before
+    calls = [call for call in audit.calls(installation.user) if call.resource]
+    assert set(exercised(calls)) >= NODE_ONLY
+
+
+def test_a_load_that_fails_leaves_the_database_as_it_was(
+    kube: Kube, kubectl: Kubectl, database: str, stores: Stores
+) -> None:
+    kube.apply(*server_store(database, stores()), backup(database, "db"))
+    wait_over(kube, database, "first")
+    before = run_sql(kubectl, database, "db", "delete from orders where id % 3 = 0") or run_sql(
+        kubectl, database, "db", CHECKSUM
+    )
+    refusing = {**DUMPED, "command": {"dump": DUMP, "load": ["sh", "-c", "cat > /dev/null; echo no room >&2; exit 3"]}}
+    kube.apply(database_application(database, backup=refusing))
+    kube.apply(restore(database, "db", backoffLimit=0))
+    failed = wait_over(kube, database, "back", resource=RESTORES, phase="Failed")
+    assert condition(failed, "Succeeded")["reason"] == "CommandFailed"
+    assert "exit code 3: no room" in condition(failed, "Succeeded")["message"]
+    assert run_sql(kubectl, database, "db", CHECKSUM) == before
+
+
+def test_a_dump_that_fails_is_no_backup(kube: Kube, kubectl: Kubectl, database: str, stores: Stores) -> None:
+    halfway = {**DUMPED, "command": {"dump": ["sh", "-c", "echo part; exit 4"], "load": LOAD}}
+    kube.apply(database_application(database, backup=halfway), *server_store(database, stores()))
+    kube.apply(backup(database, "db", backoffLimit=0))
+    failed = wait_over(kube, database, "first", phase="Failed")
+    assert "exit code 4" in condition(failed, "Succeeded")["message"]
+    assert "snapshotID" not in failed["status"]
+
+
+def hook(name: str, script: str, **fields: object) -> Manifest:
+    return {"name": name, "exec": {"command": ["sh", "-c", script]}, **fields}
+
+
+def test_hooks_run_around_a_backup_and_those_afterwards_whatever_happened(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    hooks = {
+        "pre": [hook("freeze", "echo freeze >> /data/story")],
+        "post": [hook("thaw", "echo thaw >> /data/story")],
+    }
+    policy = {"storeRef": {"name": "offsite"}, "hooks": hooks}
+    kube.apply(files_application(files, backup=policy), *server_store(files, stores()), backup(files, "files"))
+    made = wait_over(kube, files, "first")["status"]
+    assert [(step["name"], step["state"]) for step in made["steps"]] == [
+        ("PreHook/freeze", "Succeeded"), ("Transfer", "Succeeded"), ("PostHook/thaw", "Succeeded"),
+    ]  # fmt: skip
+    assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw"
+
+    hooks["pre"].append(hook("refuse", "echo not now >&2; exit 7"))
+    hooks["post"].append(hook("tolerated", "exit 1", onError="Continue"))
+    kube.apply(files_application(files, backup=policy), backup(files, "files", "second"))
+    failed = wait_over(kube, files, "second", phase="Failed")
+    assert condition(failed, "Succeeded")["reason"] == "HookFailed"
+    assert "exit code 7: not now" in condition(failed, "Succeeded")["message"]
+    assert [step["state"] for step in failed["status"]["steps"]] == [
+        "Succeeded", "Failed", "Skipped", "Succeeded", "Succeeded",
+    ]  # fmt: skip
+    assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw\nfreeze\nthaw"
+
+
+def test_an_operator_that_is_killed_during_a_hook_thaws_what_it_froze_and_freezes_nothing_twice(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores, installation: Installation
+) -> None:
+    hooks = {
+        "pre": [hook("freeze", "echo freeze >> /data/story; sleep 15")],
+        "post": [hook("thaw", "echo thaw >> /data/story")],
+    }
+    policy = {"storeRef": {"name": "offsite"}, "hooks": hooks}
+    kube.apply(files_application(files, backup=policy), *server_store(files, stores()), backup(files, "files"))
+    kube.wait("it is frozen", lambda: "freeze" in in_files(kubectl, files, "cat /data/story || true"), 60)
+    installation.running().kill()
+    kube.delete(LEASES, installation.namespace, "timonier")
+    installation.running()
+    failed = wait_over(kube, files, "first", phase="Failed")
+    assert condition(failed, "Succeeded")["reason"] == "HookFailed"
+    assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw"

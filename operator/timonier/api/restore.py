@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from timonier.api.fields import ATOMIC, DEFAULTED, DnsLabel, DnsName, Model, keyed_by, rules
 from timonier.api.metadata import Metadata
+from timonier.api.policies import Method
 from timonier.api.probes import Hook, Probe
 from timonier.api.runs import LocalRef, RunSpec, RunStatus, StoreRef, Time, immutable
 
@@ -167,6 +168,7 @@ class RestoreStatus(RunStatus):
     application: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="Application that is restored."
     )
+    method: Method | None = Field(default=None, description="How the backup was made, and so how it is loaded.")
     store: StoreRef | None = Field(default=None, description="Where the backup is.")
     snapshot_id: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, alias="snapshotID", description="Id of its snapshot in the store."

@@ -8,13 +8,15 @@ from timonier.api import quantity
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.policies import Method
+from timonier.api.policies import DumpCommands, Method
+from timonier.api.probes import Hook
 from timonier.api.runs import StepStatus, StoreRef
 from timonier.applications.workload import image_reference
 from timonier.backups.access import unready
 from timonier.backups.volumes import name_of
+from timonier.runs.hooks import planned_again, post_steps, pre_steps
 from timonier.runs.reasons import Reason, Words
-from timonier.runs.turn import Record, Run, StepPlan
+from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
 __all__ = [
     "TRANSFER",
@@ -48,8 +50,11 @@ class Surroundings:
     paths: tuple[str, ...] = ()
 
 
-def run_of(backup: Backup, known: Mapping[str, Any]) -> Run:
-    """The Backup as a run with its steps; `known` goes into its status when it begins."""
+def run_of(backup: Backup, application: Application | None, known: Mapping[str, Any]) -> Run:
+    """The Backup as a run with its steps; `known` goes into its status when it begins.
+
+    Once it has begun its steps are those of its status, whatever the policy says by then.
+    """
     metadata, target = backup.metadata, backup.spec.target_ref.name
     return Run(
         what=f"backup of {target}",
@@ -57,9 +62,20 @@ def run_of(backup: Backup, known: Mapping[str, Any]) -> Run:
         created=metadata.creation_timestamp,
         spec=backup.spec,
         status=backup.status,
-        plans=(StepPlan(TRANSFER),),
+        plans=planned_again(steps_of(backup.status)) or _steps(application),
         facts=known,
     )
+
+
+def _steps(application: Application | None) -> tuple[StepPlan, ...]:
+    pre, post = hooks_of(application)
+    return (*pre_steps(pre), StepPlan(TRANSFER), *post_steps(post))
+
+
+def hooks_of(application: Application | None) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
+    """What the Application is made to do before a backup and afterwards."""
+    policy = application.spec.backup if application else None
+    return (policy.hooks.pre, policy.hooks.post) if policy and policy.hooks else ((), ())
 
 
 def obstacle(backup: Backup, around: Surroundings) -> Words | None:
@@ -74,8 +90,12 @@ def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
         yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
         return
     method, where = method_of(backup, around.application), store_of(backup, around.application)
-    if method != "Files":
+    if method == "Snapshot":
         yield Reason.NOT_SUPPORTED, f"the method {method} is not there yet"
+    if method == "Command" and _commands(around.application) is None:
+        yield Reason.NOT_SUPPORTED, f"the method Command needs spec.backup.command in the Application {name}"
+    if any(hook.job for hooks in hooks_of(around.application) for hook in hooks):
+        yield Reason.NOT_SUPPORTED, "hooks with a job are not there yet: use exec"
     if where is None:
         yield (
             Reason.STORE_NOT_STATED,
@@ -85,8 +105,9 @@ def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
         yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {where.name}"
     else:
         yield (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
-        yield None if around.paths else _without_volumes(around.application)
-        yield around.unreachable
+        if method == "Files":
+            yield None if around.paths else _without_volumes(around.application)
+            yield around.unreachable
         yield unready(around.store, writes=True)
     if around.rival:
         yield Reason.ANOTHER_RUN, f"{around.rival} of the same Application is under way, and comes first"
@@ -125,28 +146,39 @@ def facts(backup: Backup, around: Surroundings) -> dict[str, Any]:
         "method": method_of(backup, application),
         "store": {"name": store.metadata.name, "namespace": store.metadata.namespace},
         "applicationImage": image_reference(application.spec.workload.image),
-        "volumes": sorted(map(name_of, around.paths)),
-    }
+    } | ({"volumes": sorted(map(name_of, around.paths))} if method_of(backup, application) == "Files" else {})
+
+
+def _commands(application: Application) -> DumpCommands | None:
+    return application.spec.backup.command if application.spec.backup else None
 
 
 def instruction(backup: Backup, application: Application, paths: tuple[str, ...], file: str) -> dict[str, Any]:
-    """What the mover is told. `file` is where it finds the Application."""
+    """What the mover is told: to copy those folders, or to wait for a dump where there are none.
+
+    `file` is where it finds the Application.
+    """
+    method = method_of(backup, application)
     tags = {
         "application": application.metadata.name,
         "namespace": application.metadata.namespace,
-        "method": "Files",
+        "method": method,
         "backup": backup.metadata.name,
         "image": image_reference(application.spec.workload.image),
-        "volumes": ",".join(map(name_of, paths)),
         "reason": backup.spec.reason,
     }
-    return {"task": "backup", "run": backup.metadata.uid, "tags": tags, "paths": list(paths), "application": file}
+    told: dict[str, Any] = {"run": backup.metadata.uid, "tags": tags, "application": file}
+    if method == "Command":
+        return told | {"task": "receive", "filename": f"{application.metadata.name}.dump"}
+    return told | {"task": "backup", "paths": list(paths), "tags": tags | {"volumes": ",".join(map(name_of, paths))}}
 
 
 def record_of(store: BackupStore | None) -> Record:
     """For `turn`: what the step that ended well adds to the status."""
 
     def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        if step.name != TRANSFER:
+            return {}
         repository = store.status.get("repository") if store else None
         return {
             "snapshotID": result["snapshot"],

@@ -17,16 +17,28 @@ from timonier.api.resources import (
     PERSISTENT_VOLUME_CLAIMS,
 )
 from timonier.api.runs import StepStatus
+from timonier.backups.commands import Commands
 from timonier.backups.observing import Observer
-from timonier.backups.plan import Surroundings, facts, instruction, obstacle, record_of, run_of, store_of
+from timonier.backups.plan import (
+    Surroundings,
+    facts,
+    hooks_of,
+    instruction,
+    method_of,
+    obstacle,
+    record_of,
+    run_of,
+    store_of,
+)
 from timonier.backups.volumes import mounts, name_of, node_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
+from timonier.runs.hooks import is_hook
 from timonier.runs.mover import APPLICATION_FILE, ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
-from timonier.runs.outcome import Outcome
+from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.runs.turn import Seen, present
 
@@ -80,23 +92,24 @@ class _Turn:
         self._driver = driver
         self._cache = driver.cache
         self._observer = Observer(driver.cache, driver.applier)
+        self._commands = Commands(driver, BACKUPS, self._observer)
         self._manifest = manifest
         self._backup = backup
 
     async def take(self) -> Result:
         backup = self._backup
         application, store = self._application(), self._store()
-        run = run_of(backup, {})
+        run = run_of(backup, application, {})
         step = present(run)
         if step is not None:
-            name = job_name(self._manifest, step.name, step.attempts or 1)
-            running = step.state == "Running"
-            seen = Seen(task=await self._driver.movers.look(self._namespace, name) if running else None, job=name)
+            task = await self._look(step, application) if step.state == "Running" else None
+            seen = Seen(task=task, job=None if is_hook(step.name) else self._job(step))
         elif story.is_over(backup.status):
             seen = Seen()
         else:
             around = await self._surroundings(application, store)
-            run, seen = run_of(backup, facts(backup, around)), Seen(obstacle=obstacle(backup, around))
+            run = run_of(backup, application, facts(backup, around))
+            seen = Seen(obstacle=obstacle(backup, around))
         return await self._driver.drive(BACKUPS, self._manifest, run, seen, record_of(store), self._begin)
 
     @property
@@ -127,15 +140,35 @@ class _Turn:
             paths=tuple(mount.path for mount in mounts(application, claims, read_only=True)),
         )
 
-    async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
+    def _job(self, step: StepStatus) -> str:
+        return job_name(self._manifest, step.name, step.attempts or 1)
+
+    async def _look(self, step: StepStatus, application: Application | None) -> Progress | Outcome | None:
+        if is_hook(step.name):
+            return self._commands.look_at_hook(self._manifest, step)
+        if method_of(self._backup, application) == "Command":
+            return await self._commands.look_at_dump(self._manifest, step, self._job(step), application)
+        return await self._driver.movers.look(self._namespace, self._job(step))
+
+    async def _begin(self, manifest: Manifest, step: StepStatus) -> Progress | Outcome | None:
+        if is_hook(step.name):
+            application = self._application()
+            return self._commands.begin_hook(manifest, step, application, hooks_of(application))
+        return await self._transfer(manifest, step)
+
+    async def _transfer(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
         application, store = self._application(), self._store()
         around = await self._surroundings(application, store)
         if application is None or store is None:
             missing = "Application" if application is None else "BackupStore"
             return Outcome(Reason.FAILED, f"its {missing} is gone")
-        if around.refused or around.unreachable:
-            reason, message = around.unreachable or (Reason.STORE_NOT_ALLOWED, around.refused or "")
-            return Outcome(reason, message)
+        files = method_of(self._backup, application) == "Files"
+        if around.refused:
+            return Outcome(Reason.STORE_NOT_ALLOWED, around.refused)
+        if around.unreachable and files:
+            return Outcome(*around.unreachable)
+        if not files:
+            return await self._driver.movers.start(manifest, BACKUPS, await self._task(step, application, ()), store)
         mounted = mounts(application, self._observer.claims(self._target), read_only=True)
         wanted = manifest["status"].get("volumes")
         if sorted(name_of(mount.path) for mount in mounted) != wanted:
@@ -148,14 +181,16 @@ class _Turn:
         told = instruction(self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE)
         if await self._driver.movers.met_abandoned_locks(self._manifest, step, datetime.now(UTC)):
             told["unlock"] = True
-        node = node_of(self._observer.claims(self._target), await self._observer.pods(self._target))
+        node = (
+            node_of(self._observer.claims(self._target), await self._observer.pods(self._target)) if mounted else None
+        )
         return Task(
             name=job_name(self._manifest, step.name, attempt),
             host=hostname(self._manifest, step.name, attempt),
             instruction=told,
             deadline=self._backup.spec.timeout_seconds,
             claims=mounted,
-            identity=Identity.of(application.spec.workload.pod_security_context),
+            identity=Identity.of(application.spec.workload.pod_security_context) if mounted else Identity(),
             node=node if isinstance(node, str) else None,
             application=application.metadata.name,
             tolerations=application.spec.workload.tolerations,

@@ -160,8 +160,12 @@ def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]
     if not isinstance(backup, Backup):
         yield backup
         return
-    if backup.status.get("method") != "Files":
+    if backup.status.get("method") == "Snapshot":
         yield Reason.NOT_SUPPORTED, f"the method {backup.status.get('method')} is not there yet"
+    if restore.spec.hooks or restore.spec.verify:
+        yield Reason.NOT_SUPPORTED, "spec.hooks and spec.verify are not there yet"
+    if restore.spec.include != ("Data",):
+        yield Reason.NOT_SUPPORTED, "spec.include: Spec is not there yet: restore into a new application"
     if restore.spec.to.in_place:
         yield from _in_place(restore.spec.to.in_place.application, backup, around)
     elif restore.spec.to.claim:
@@ -190,6 +194,10 @@ def _in_place(name: str, backup: Backup, around: Surroundings) -> Iterator[Words
         )
     if around.application is None:
         yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
+        return
+    policy = around.application.spec.backup
+    if backup.status.get("method") == "Command" and (policy is None or policy.command is None):
+        yield Reason.NOT_SUPPORTED, f"to load a dump, the Application {name} needs spec.backup.command"
     yield _missing_places(backup, around)
 
 
@@ -206,6 +214,8 @@ def _into_claim(name: str, backup: Backup, around: Surroundings) -> Iterator[Wor
             ),
         )
     volumes = backup.status.get("volumes", ())
+    if backup.status.get("method") == "Command":
+        yield Reason.NOT_SUPPORTED, "a dump is loaded by an application: restore in place or into a new one"
     if len(volumes) != 1:
         yield Reason.VOLUMES_DIFFER, f"the Backup has {len(volumes)} volumes, and a claim is one"
     if around.users:
@@ -234,6 +244,7 @@ def facts(restore: Restore, around: Surroundings) -> dict[str, Any]:
     target = target_of(restore)
     return {
         "backup": backup.metadata.name,
+        "method": backup.status["method"],
         "store": {"name": around.store.metadata.name, "namespace": around.store.metadata.namespace},
         "snapshotID": backup.status["snapshotID"],
     } | ({"application": target} if target else {})
@@ -248,26 +259,29 @@ def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
         created=metadata.creation_timestamp,
         spec=restore.spec,
         status=restore.status,
-        plans=tuple(_steps(restore)),
+        plans=tuple(_steps(restore, str(restore.status.get("method") or known.get("method") or "Files"))),
         facts=known,
     )
 
 
-def _steps(restore: Restore) -> Iterator[StepPlan]:
+def _steps(restore: Restore, method: str) -> Iterator[StepPlan]:
     """What undoes comes in only once data has been touched, or the application stopped."""
     if restore.spec.to.new_application is not None:
-        # From the beginning on, no pod of it may run before it has its data.
-        yield StepPlan(CREATE, mark=_STOPPED)
-        yield StepPlan(LOAD)
-        yield StepPlan(RESUME, mark=_LET_GO)
+        yield from _steps_of_new(method)
         return
     if restore.spec.to.in_place is None:
         yield StepPlan(LOAD)
         return
     loaded = any(step.name == LOAD and step.attempts for step in steps_of(restore.status))
-    stopped = loaded or bool(restore.status.get("quiesced"))
     if restore.spec.to.in_place.safety_backup:
         yield StepPlan(SAFETY_BACKUP)
+    if method == "Command":
+        # Its own command loads the data, so it goes on running.
+        yield StepPlan(LOAD)
+        yield StepPlan(RESUME)
+        yield StepPlan(BRING_BACK, "Failure" if loaded else "Never")
+        return
+    stopped = loaded or bool(restore.status.get("quiesced"))
     yield StepPlan(QUIESCE, mark=_STOPPED)
     yield StepPlan(LOAD)
     yield StepPlan(RESUME, mark=_LET_GO)
@@ -276,12 +290,24 @@ def _steps(restore: Restore) -> Iterator[StepPlan]:
     yield StepPlan(RESTART, "Failure" if stopped else "Never", _LET_GO)
 
 
-def instruction(snapshot: str, manifest_hash: str | None, folders: Mapping[str, str]) -> dict[str, Any]:
-    """What the mover is told; `folders` are places for what was elsewhere when it was backed up."""
-    told: dict[str, Any] = {"task": "restore", "snapshot": snapshot, "target": "/data"}
-    if manifest_hash:
-        told["manifestHash"] = manifest_hash
-    return told | ({"folders": dict(folders)} if folders else {})
+def _steps_of_new(method: str) -> Iterator[StepPlan]:
+    if method == "Command":
+        yield StepPlan(CREATE)
+        yield StepPlan(RESUME)
+        yield StepPlan(LOAD)
+        return
+    # From the beginning on, no pod of it may run before it has its data.
+    yield StepPlan(CREATE, mark=_STOPPED)
+    yield StepPlan(LOAD)
+    yield StepPlan(RESUME, mark=_LET_GO)
+
+
+def instruction(backup: Mapping[str, Any]) -> dict[str, Any]:
+    """What the mover is told, from the status of the Backup: to write its files, or to give away its dump."""
+    if backup.get("method") == "Command":
+        return {"task": "send", "snapshot": backup["snapshotID"]}
+    told: dict[str, Any] = {"task": "restore", "snapshot": backup["snapshotID"], "target": "/data"}
+    return told | ({"manifestHash": backup["manifestHash"]} if backup.get("manifestHash") else {})
 
 
 def new_application(
@@ -336,8 +362,9 @@ def safety_name(restore: Manifest) -> str:
     return f"{metadata['name'][:_LONGEST_NAME].rstrip('-.')}-safety"
 
 
-def safety_backup(restore: Manifest, application: str, store: Mapping[str, str], timeout: int) -> dict[str, Any]:
-    """The Backup of the data that is about to be replaced."""
+def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str, Any]:
+    """The Backup of the data that is about to be replaced: as the one was made that is restored, in the same store."""
+    status = restore["status"]
     metadata = restore["metadata"]
     return {
         "apiVersion": restore["apiVersion"],
@@ -357,8 +384,8 @@ def safety_backup(restore: Manifest, application: str, store: Mapping[str, str],
         },
         "spec": {
             "targetRef": {"name": application},
-            "storeRef": dict(store),
-            "method": "Files",
+            "storeRef": dict(status["store"]),
+            "method": status["method"],
             "reason": "PreRestore",
             "timeoutSeconds": timeout,
         },

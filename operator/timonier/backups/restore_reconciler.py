@@ -1,9 +1,10 @@
 """Carries out one Restore: observes, lets the plan decide, stops the application, has a mover load, and reports."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
@@ -20,6 +21,7 @@ from timonier.api.resources import (
 )
 from timonier.api.restore import Restore
 from timonier.api.runs import StepStatus, StoreRef
+from timonier.backups.commands import Commands
 from timonier.backups.observing import Observer
 from timonier.backups.plan import store_of
 from timonier.backups.restore_plan import (
@@ -119,6 +121,7 @@ class _Turn:
         self._cache = driver.cache
         self._applier = driver.applier
         self._observer = Observer(driver.cache, driver.applier)
+        self._commands = Commands(driver, RESTORES, self._observer)
         self._manifest = manifest
         self._restore = restore
         self._now = datetime.now(UTC)
@@ -160,7 +163,10 @@ class _Turn:
             name = safety_name(self._manifest)
             return made_safe(self._manifest, await self._applier.live(BACKUPS, self._namespace, name))
         if step.name in (LOAD, BRING_BACK):
-            return await self._driver.movers.look(self._namespace, self._name_of(step) or "")
+            job = self._name_of(step) or ""
+            if self._restore.status.get("method") == "Command":
+                return await self._commands.look_at_load(self._manifest, step, job, self._application())
+            return await self._driver.movers.look(self._namespace, job)
         if step.name == CREATE:
             return await self._created(self._name_of(step) or "")
         application = self._application()
@@ -171,8 +177,7 @@ class _Turn:
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
         if step.name == SAFETY_BACKUP:
-            target, status = target_of(self._restore) or "", manifest["status"]
-            wanted = safety_backup(manifest, target, status["store"], self._restore.spec.timeout_seconds)
+            wanted = safety_backup(manifest, target_of(self._restore) or "", self._restore.spec.timeout_seconds)
             return made_safe(manifest, await self._applier.create(BACKUPS, wanted))
         if step.name == CREATE:
             return await self._read(manifest, step, manifest["status"]["backup"])
@@ -236,10 +241,10 @@ class _Turn:
         store = self._observer.store(StoreRef.model_validate(status["store"]), self._namespace)
         if store is None:
             return Outcome(Reason.STORE_NOT_FOUND, f"there is no BackupStore {status['store']['name']} any more")
-        place = await self._place(status.get("volumes", ()), Backup.model_validate(found).spec.target_ref.name)
+        place = await self._place(status, Backup.model_validate(found).spec.target_ref.name)
         if isinstance(place, Outcome):
             return place
-        told = instruction(status["snapshotID"], status.get("manifestHash"), {})
+        told = instruction(status)
         if await self._driver.movers.met_abandoned_locks(manifest, step, self._now):
             told["unlock"] = True
         attempt = step.attempts or 1
@@ -256,9 +261,11 @@ class _Turn:
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
 
-    async def _place(self, volumes: Iterable[str], made_of: str) -> _Place | Outcome:
-        """Where the mover writes: the application's volumes, or the one that was named."""
-        wanted = sorted(volumes)
+    async def _place(self, backup: Mapping[str, Any], made_of: str) -> _Place | Outcome:
+        """Where the mover writes: the application's volumes, or the one that was named; nowhere what others load."""
+        if backup.get("method") == "Command":
+            return _Place((), Identity(), None)
+        wanted = sorted(backup.get("volumes", ()))
         application = self._application()
         if self._restore.spec.to.claim is not None:
             return await self._claim_place(self._restore.spec.to.claim.name, wanted, made_of)

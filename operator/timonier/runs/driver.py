@@ -12,9 +12,11 @@ from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
+from timonier.engine.client import Client
 from timonier.engine.contract import Manifest, Request, Result
 from timonier.engine.events import EventRecorder
 from timonier.runs import story
+from timonier.runs.background import Background, work_of
 from timonier.runs.movers import Movers
 from timonier.runs.outcome import Outcome, Progress, finished
 from timonier.runs.turn import Record, Run, Seen, Turn, turn
@@ -68,7 +70,9 @@ class Driver:
     cache: Cache
     applier: Applier
     recorder: EventRecorder
+    client: Client
     movers: Movers
+    background: Background
 
     async def drive(
         self, resource: Resource, manifest: Manifest, run: Run, seen: Seen, record: Record, begin: Begin
@@ -100,6 +104,7 @@ class Driver:
         return written or self.cache.get(resource, _key(manifest))
 
     async def _stop(self, manifest: Manifest, step: StepStatus) -> None:
+        await self.background.stop(work_of(manifest, step))
         if step.job_ref:
             await self.movers.remove(manifest["metadata"]["namespace"], step.job_ref)
 

@@ -49,6 +49,8 @@ RULES: Final = (
     Rule(CONFIG_MAPS.group, (CONFIG_MAPS.plural,), ("get",)),
     Rule(PODS.group, (PODS.plural,), ("list",)),
     Rule(PODS.group, (f"{PODS.plural}/log",), ("get",)),
+    # A WebSocket is a GET; Kubernetes 1.35 and newer ask for `create` as well, as for every other way to execute.
+    Rule(PODS.group, (f"{PODS.plural}/exec",), ("create", "get")),
 )
 """What working with movers takes."""
 
@@ -96,6 +98,15 @@ class Movers:
             return None
         pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
         return outcome_of(found, pods) if finished(found) else progress_of(pods)
+
+    async def container(self, namespace: str, name: str) -> Container | None:
+        """The container of a Job's mover, once it runs."""
+        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        for pod in pods:
+            for status in pod.get("status", {}).get("containerStatuses", ()):
+                if "running" in status.get("state", {}):
+                    return Container(namespace, pod["metadata"]["name"], CONTAINER)
+        return None
 
     async def said(self, namespace: str, name: str, beginning: str) -> list[str] | None:
         """What follows that word in each line of the log that begins with it; None when the log is gone.

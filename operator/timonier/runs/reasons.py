@@ -66,6 +66,12 @@ class Reason(StrEnum):
     TIMED_OUT = "TimedOut"
     """spec.timeoutSeconds have passed."""
 
+    COMMAND_FAILED = "CommandFailed"
+    """The command that dumps or loads the data failed."""
+    HOOK_FAILED = "HookFailed"
+    """A hook failed, or nobody knows whether it ran."""
+    NOT_READY_YET = "NotReadyYet"
+    """No pod of the application is ready to do what it is to."""
     NOT_READY = "NotReady"
     """The application does not get ready with the restored data."""
     SAFETY_BACKUP_FAILED = "SafetyBackupFailed"

@@ -26,7 +26,7 @@ _HOPELESS: Final = frozenset(
     {Reason.WRONG_PASSWORD, Reason.NOT_INITIALIZED, Reason.CORRUPTED, Reason.PERMISSION_DENIED, Reason.MISMATCH,
      Reason.SNAPSHOT_NOT_FOUND, Reason.NOT_SUPPORTED, Reason.NOTHING_TO_BACK_UP, Reason.BACKUP_NOT_FOUND,
      Reason.WRONG_APPLICATION, Reason.VOLUMES_DIFFER, Reason.CLAIM_MANAGED, Reason.APPLICATION_EXISTS, Reason.NOT_READY,
-     Reason.SAFETY_BACKUP_FAILED}
+     Reason.SAFETY_BACKUP_FAILED, Reason.HOOK_FAILED}
 )  # fmt: skip
 
 When = Literal["Forward", "Always", "Failure", "Never"]
@@ -190,7 +190,7 @@ def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
     now = state.now
     if outcome.error is None:
         state.status |= state.record(step, outcome.result)
-        state.steps = ended(state.steps, step.name, "Succeeded", now)
+        state.steps = ended(state.steps, step.name, "Succeeded", now, outcome.message or None)
         return
     attempts = step.attempts or 1
     patient = outcome.error is Reason.LOCKED or attempts <= state.run.spec.backoff_limit

@@ -128,6 +128,7 @@ def test_what_keeps_it_from_beginning(to: dict[str, Any], fields: dict[str, Any]
 def test_what_it_is_about_is_fixed_at_its_start() -> None:
     assert facts(restore(), AROUND) == {
         "backup": "first",
+        "method": "Files",
         "store": {"name": "offsite", "namespace": "shop"},
         "snapshotID": "first",
         "application": "web",
@@ -156,12 +157,14 @@ def test_without_a_safety_backup_and_into_a_claim_there_are_fewer_steps() -> Non
 
 
 def test_the_safety_backup_belongs_to_the_restore() -> None:
-    owner = {
+    owner: dict[str, Any] = {
         "apiVersion": "timonier.dev/v1",
         "kind": "Restore",
         "metadata": {"namespace": "shop", "name": "b" * 63, "uid": "r"},
     }
-    made = safety_backup(owner, "web", {"name": "offsite"}, 60)
+    owner["status"] = {"store": {"name": "offsite"}, "method": "Command"}
+    made = safety_backup(owner, "web", 60)
+    assert made["spec"]["method"] == "Command"
     assert len(made["metadata"]["name"]) <= 63
     assert made["metadata"]["ownerReferences"][0]["uid"] == "r"
     Backup.model_validate(made | {"metadata": made["metadata"] | {"uid": "1"}})
