@@ -37,8 +37,11 @@ def test_hooks_are_steps_and_those_afterwards_always_run() -> None:
     pre, post = (hook("freeze"),), (hook("thaw"), hook("freeze"))
     plans = (*pre_steps(pre), StepPlan("Transfer"), *post_steps(post))
     assert [(plan.name, plan.when) for plan in plans] == [
-        ("PreHook/freeze", "Forward"), ("Transfer", "Forward"), ("PostHook/thaw", "Always"), ("PostHook/freeze", "Always"),
-    ]  # fmt: skip
+        ("PreHook/freeze", "Forward"),
+        ("Transfer", "Forward"),
+        ("PostHook/thaw", "Always"),
+        ("PostHook/freeze", "Always"),
+    ]
     # The plan of a run that has begun is found in its steps, whatever has become of the policy.
     assert [plan[:2] for plan in planned_again(planned(plan.name for plan in plans))] == [plan[:2] for plan in plans]
     assert hook_of("PostHook/freeze", pre, post) is post[1]
