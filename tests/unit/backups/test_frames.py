@@ -19,6 +19,14 @@ def encoded(payloads: list[bytes], exit_code: int = 0) -> bytes:
     return b"".join(map(encoder.frame, payloads)) + encoder.end(exit_code)
 
 
+def decoded(stream: bytes) -> list[bytes]:
+    """The payloads of a whole stream."""
+    decoder = Decoder()
+    payloads = decoder.feed(stream)
+    decoder.finish()
+    return payloads
+
+
 @given(PAYLOADS)
 def test_the_mover_reads_what_the_operator_writes(payloads: list[bytes]) -> None:
     assert list(Reader(io.BytesIO(encoded(payloads)))) == payloads
@@ -44,10 +52,8 @@ def test_the_operator_reads_what_the_mover_writes_however_it_was_cut(payloads: l
 def test_a_stream_that_lacks_its_end_is_not_whole(payloads: list[bytes], data: st.DataObject) -> None:
     sent = encoded(payloads)
     cut = sent[: data.draw(st.integers(0, len(sent) - 1))]
-    decoder = Decoder()
     with pytest.raises(FramesError):
-        decoder.feed(cut)
-        decoder.finish()
+        decoded(cut)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=4), st.data())
@@ -65,10 +71,8 @@ def test_a_stream_with_another_byte_in_its_data_is_not_what_was_sent(
 
 @pytest.mark.parametrize("stream", [b"plain text, not frames", b"\0\0\0\0\0\0\0\2{}", encoded([b"x"]) + b"\0\0\0\1y"])
 def test_what_is_no_stream_of_ours_is_refused(stream: bytes) -> None:
-    decoder = Decoder()
     with pytest.raises(FramesError):
-        decoder.feed(stream)
-        decoder.finish()
+        decoded(stream)
 
 
 def test_the_exit_code_of_the_command_travels_with_the_data() -> None:
