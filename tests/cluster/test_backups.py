@@ -3,12 +3,18 @@
 The nodes are simulated: a mover's pod ends at once, and leaves nothing. tests/node has real ones.
 """
 
+import secrets
+import time
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.applications import application
 from harness.backups import backup, condition, restore, volume_store, wait_over, wait_store
+from harness.fault_proxy import proxied
+from harness.fixtures import Installation
 from harness.kube import SECRETS, Kube, Manifest
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
@@ -178,6 +184,8 @@ def test_a_restore_into_the_wrong_place_touches_nothing(
         assert condition(failed, "Succeeded")["reason"] == reason
         assert movers.of("restore") == []
     assert "startTime" not in failed["status"]
+    kube.patch(RESTORES, namespace, "back", {"spec": {"ttlSecondsAfterFinished": 1}})
+    kube.wait("its object goes when its time has come", lambda: kube.get(RESTORES, namespace, "back") is None)
 
 
 def test_a_backup_that_was_there_before_is_not_taken_for_the_safety_backup(
@@ -269,3 +277,35 @@ def test_a_schedule_makes_backups_and_replaces_one_that_hangs(
         "the schedule is refused in words",
         lambda: condition(kube.get(APPLICATIONS, namespace, "web"), "BackupHealthy").get("reason") == "ScheduleInvalid",
     )
+
+
+def test_an_api_server_that_is_unwell_for_a_while_only_delays_it(
+    cluster: Any, kube: Kube, installation: Installation, namespace: str, tmp_path: Path
+) -> None:
+    installation.stop()
+    refusals: Counter[int] = Counter()
+    until = time.monotonic() + 25
+
+    def refuse(method: str, path: str) -> int | None:
+        unwell = time.monotonic() < until and "/leases" not in path and "watch" not in path
+        status = secrets.choice((None, 429, 500, 503)) if unwell and method != "GET" else None
+        refusals[status or 200] += 1
+        return status
+
+    with proxied(installation.kubeconfig) as proxy, played(cluster.kubeconfig, namespace) as movers:
+        kubeconfig = proxy.kubeconfig(tmp_path / "unwell.kubeconfig")
+        replica = installation.start(namespace, "--watch-namespaces", namespace, kubeconfig=kubeconfig)
+        try:
+            replica.wait_ready()
+            proxy.refuse = refuse
+            kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
+            wait_over(kube, namespace, "first", seconds=120)
+            kube.apply(restore(namespace, "web"))
+            wait_over(kube, namespace, "back", resource=RESTORES, seconds=120)
+        finally:
+            replica.stop()
+    assert Counter(instruction["task"] for _, instruction in movers.tasks if instruction["task"] != "survey") == {
+        "backup": 2,
+        "restore": 1,
+    }
+    assert min(refusals[status] for status in (429, 500, 503)) > 0

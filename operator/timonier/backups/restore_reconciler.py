@@ -70,7 +70,7 @@ class RestoreReconciler:
     primary = RESTORES
     watched = (JOBS, APPLICATIONS, BACKUPS, BACKUP_STORES, PERSISTENT_VOLUME_CLAIMS)
     rules = (
-        Rule(RESTORES.group, (RESTORES.plural,), ("list", "watch")),
+        Rule(RESTORES.group, (RESTORES.plural,), ("delete", "list", "watch")),
         Rule(RESTORES.group, (f"{RESTORES.plural}/status",), ("patch",)),
         Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "get", "list", "watch")),
         Rule(APPLICATIONS.group, (APPLICATIONS.plural,), ("create",)),

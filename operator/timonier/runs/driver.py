@@ -92,7 +92,18 @@ class Driver:
             made = turn(run, Seen(task=known), record, datetime.now(UTC))
         if story.is_over(made.status):
             await self._tidy(manifest, keep=made.status["phase"] == "Failed")
+            return Result(requeue_after=await self._outlived(resource, manifest, run, made))
         return Result(requeue_after=made.again)
+
+    async def _outlived(self, resource: Resource, manifest: Manifest, run: Run, made: Turn) -> float | None:
+        """Remove the object when its time has come. A good Backup stays for as long as retention wants its data."""
+        if resource == BACKUPS and made.status["phase"] == "Succeeded":
+            return None
+        left = story.seconds_kept(made.status, run.spec.ttl_seconds_after_finished, datetime.now(UTC))
+        if left == 0:
+            metadata = manifest["metadata"]
+            await self.applier.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+        return left or None
 
     async def _tell(self, resource: Resource, manifest: Manifest, run: Run, made: Turn) -> Manifest | None:
         """Write the status. None when the object has gone away meanwhile."""

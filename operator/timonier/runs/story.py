@@ -10,7 +10,7 @@ from timonier.engine.events import Transition
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import Steps, current, last_of
 
-__all__ = ["TERMINAL", "ended", "events", "is_over", "running", "seconds_left", "started", "waiting"]
+__all__ = ["TERMINAL", "ended", "events", "is_over", "running", "seconds_kept", "seconds_left", "started", "waiting"]
 
 TERMINAL: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 """The phases in which nothing will happen any more."""
@@ -27,6 +27,14 @@ def seconds_left(status: Status, since: str, timeout: int, now: datetime) -> flo
     """Seconds until the run has taken too long; before its start, since it was created (`since`)."""
     begun = status.get("startTime") or since
     return timeout - (now - moment(begun)).total_seconds()
+
+
+def seconds_kept(status: Status, ttl: int | None, now: datetime) -> float | None:
+    """Seconds until the object of a run that is over goes, by `ttlSecondsAfterFinished`; None when it stays."""
+    ended_at = status.get("completionTime")
+    if ttl is None or ended_at is None or not is_over(status):
+        return None
+    return max(0.0, ttl - (now - moment(ended_at)).total_seconds())
 
 
 def waiting(status: Status, words: Words, generation: int, now: datetime) -> dict[str, Any]:
