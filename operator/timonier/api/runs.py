@@ -78,8 +78,8 @@ class RunSpec(Model):
     )
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = Field(
         default=None,
-        description="Seconds after its end when the run's object is removed; never if unset. A good Backup stays as long "
-        "as retention wants its data.",
+        description="Seconds after its end when the run's object is removed; never if unset. A good Backup stays as "
+        "long as retention wants its data.",
     )
     suspend: bool | None = Field(default=None, description="Wait before the start until it is unset.")
     cancel: bool | None = Field(default=None, description="End the run as soon as what it began is undone.")
