@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test unit cluster node lint types generate check-generated bench lock clean
+.PHONY: demo picture test unit cluster node lint types generate check-generated bench bench-backups lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -58,6 +58,10 @@ bench: $(STAMP)
 	$(BIN)/python tests/bench/catalogs.py
 	$(BIN)/python tests/bench/plans.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/applications.py $(BENCH)
+
+# Needs root and Linux, as a real node does.
+bench-backups: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/bench/backups.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

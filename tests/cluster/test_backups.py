@@ -245,7 +245,14 @@ def test_retention_has_the_store_forget_before_the_object_goes(
             return web.get("status", {}).get("lastBackup", {}).get("name") == "second"
 
         kube.wait("the Application names its last backup", last)
+        who = f'{{application="web",namespace="{namespace}"}}'
+        scraped = operator.scrape()
+        assert scraped[f"timonier_backup_healthy{who}"] == 1
+        assert 0 <= time.time() - scraped[f"timonier_backup_last_success_timestamp_seconds{who}"] < 120
+        assert scraped['timonier_run_duration_seconds_count{kind="Backup",phase="Succeeded"}'] >= 2
         kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run=application") == [])
+        kube.delete(APPLICATIONS, namespace, "web")
+        kube.wait("nothing is said of it any more", lambda: f"timonier_backup_healthy{who}" not in operator.scrape())
 
 
 def test_a_schedule_makes_backups_and_replaces_one_that_hangs(

@@ -1,16 +1,20 @@
 """Carries out the backup policy of one Application: begins scheduled backups, and lets go of old ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
+from timonier.api.conditions import condition_of
+from timonier.api.moments import moment
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, UPGRADES
 from timonier.api.runs import StoreRef
 from timonier.backups.access import unready
 from timonier.backups.observing import Observer
 from timonier.backups.policy_plan import Forget, plan
+from timonier.engine import metrics
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
 from timonier.runs import story
@@ -60,12 +64,14 @@ class BackupPolicyReconciler:
         """Observe, plan, write what is remembered, and act: what is created and removed has the same name each time."""
         manifest = self._cache.get(APPLICATIONS, request)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            _show(request, {})
             return Result()
         application = read(Application, manifest)
         if application is None:
             return Result()
         backups = [found for found in map(_backup, self._cache.about(BACKUPS, request)) if found is not None]
         wanted = plan(application, backups, frozenset(self._used(request)), datetime.now(UTC))
+        _show(request, wanted.status)
         if wanted.create is not None:
             # Before the time is remembered as begun: its name makes it one however often it is tried.
             await self._applier.create(BACKUPS, wanted.create)
@@ -133,6 +139,22 @@ class BackupPolicyReconciler:
     def _children(self, run: Manifest) -> Iterator[str]:
         owned = self._cache.owned(run["metadata"]["uid"])
         return (child["metadata"]["name"] for resource, child in owned if resource == BACKUPS)
+
+
+def _show(application: Request, status: Mapping[str, Any]) -> None:
+    """As metrics, how the backups of an Application stand; nothing where there is nothing to say."""
+    labels = (application.namespace, application.name)
+    healthy, last = condition_of(status, "BackupHealthy"), status.get("lastBackup")
+    if healthy is not None and healthy["status"] != "Unknown":
+        metrics.BACKUP_HEALTHY.labels(*labels).set(healthy["status"] == "True")
+    else:
+        with suppress(KeyError):
+            metrics.BACKUP_HEALTHY.remove(*labels)
+    if last is not None:
+        metrics.BACKUP_LAST_SUCCESS.labels(*labels).set(moment(last["time"]).timestamp())
+    else:
+        with suppress(KeyError):
+            metrics.BACKUP_LAST_SUCCESS.remove(*labels)
 
 
 def _backup(manifest: Manifest) -> Backup | None:

@@ -12,6 +12,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 __all__ = [
     "API_REQUESTS",
+    "BACKUP_HEALTHY",
+    "BACKUP_LAST_SUCCESS",
     "CACHE_OBJECTS",
     "CERTIFICATE_EXPIRY",
     "LEADER",
@@ -29,6 +31,7 @@ __all__ = [
     "RECONCILE_TIME",
     "RECONCILE_TOTAL",
     "REGISTRY",
+    "RUN_TIME",
     "WATCH_EVENTS",
     "WATCH_SWEEPS",
     "WEBHOOK_OBJECTS",
@@ -97,6 +100,19 @@ QUEUE_UNFINISHED = Gauge(
 QUEUE_LONGEST_RUNNING = Gauge(
     "timonier_workqueue_longest_running_processor_seconds", "Age of the oldest work that has not ended.",
     ["controller"], registry=REGISTRY,
+)  # fmt: skip
+
+BACKUP_HEALTHY = Gauge(
+    "timonier_backup_healthy", "1 while the BackupHealthy condition of an Application is True, 0 while it is False.",
+    ["namespace", "application"], registry=REGISTRY,
+)  # fmt: skip
+BACKUP_LAST_SUCCESS = Gauge(
+    "timonier_backup_last_success_timestamp_seconds", "The moment whose data the newest good backup holds.",
+    ["namespace", "application"], registry=REGISTRY,
+)  # fmt: skip
+RUN_TIME = Histogram(
+    "timonier_run_duration_seconds", "Seconds from start to end of a run, by how it ended.",
+    ["kind", "phase"], buckets=(1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200), registry=REGISTRY,
 )  # fmt: skip
 
 API_REQUESTS = Counter(

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Final
 from weakref import WeakValueDictionary
 
+from timonier.api.moments import moment
 from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
+from timonier.engine import metrics
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.client import Client
@@ -110,6 +112,9 @@ class Driver:
         if made.status == run.status:
             return manifest
         written = await self.applier.apply_status(resource, manifest, made.status)
+        if written is not None and story.is_over(made.status) and "startTime" in made.status:
+            lasted = moment(made.status["completionTime"]) - moment(made.status["startTime"])
+            metrics.RUN_TIME.labels(resource.kind, made.status["phase"]).observe(lasted.total_seconds())
         for event in story.events(run.status, made.status, run.what):
             await self.recorder.record(resource, manifest, event)
         return written or self.cache.get(resource, _key(manifest))
