@@ -28,11 +28,11 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit
 
 cluster: $(STAMP)
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest --durations=10 tests/cluster
 
 # Real pods: root and Linux; else skipped, and the reason is said.
 node: $(STAMP)
-	$(BIN)/pytest tests/node
+	$(BIN)/pytest --durations=10 tests/node
 
 test: lint types check-generated unit cluster node
 

@@ -22,7 +22,7 @@ from timonier.api.resources import BACKUPS, JOBS, RESTORES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-_SPARSE = 9
+_SPARSE = 13
 
 Outcome = dict[str, Any]
 
