@@ -53,10 +53,12 @@ async def _while_heard(into: Execution, sending: Coroutine[object, object, Ended
     watching, pumping = asyncio.ensure_future(into.result()), asyncio.ensure_future(sending)
     try:
         await asyncio.wait({watching, pumping}, return_when=asyncio.FIRST_COMPLETED)
-        if watching.done() and not pumping.done():
-            raise StreamError(f"{ending}: {watching.result().error_output.decode(errors='replace')[-500:]}")
-        ended = await pumping
-        await watching
+        early = watching.done() and not pumping.done()
+        ended = None if early else await pumping
+        heard = await watching
+        # What was sent may wait in buffers that nobody empties any more: only its own end says that it has everything.
+        if ended is None or (heard.exit_code != 0 and ended.exit_code == 0):
+            raise StreamError(f"{ending}: {heard.error_output.decode(errors='replace').strip()[-500:]}")
         return ended
     finally:
         await _dropped(watching, pumping)
