@@ -32,7 +32,7 @@ cluster: $(STAMP)
 
 # Real pods: root and Linux; else skipped, and the reason is said.
 node: $(STAMP)
-	$(BIN)/pytest --durations=10 tests/node
+	$(BIN)/pytest --durations=10 $(NODE) tests/node
 
 test: lint types check-generated unit cluster node
 

@@ -22,7 +22,7 @@ from timonier.api.resources import BACKUPS, JOBS, RESTORES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-_SPARSE = 13
+_SPARSE = 25
 
 Outcome = dict[str, Any]
 

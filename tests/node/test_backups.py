@@ -106,6 +106,7 @@ def test_a_volume_as_a_store_serves_applications_of_different_users(
     assert checksum(kubectl, files) == before
 
 
+@pytest.mark.slow
 def test_with_a_wrong_password_or_a_damaged_repository_nothing_is_touched(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
@@ -156,6 +157,7 @@ def mover_pod(kube: Kube, namespace: str, kind: str, phase: str = "Running") -> 
     return pod
 
 
+@pytest.mark.slow
 def test_a_mover_that_is_killed_is_followed_by_another_and_a_store_that_is_away_is_waited_for(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
@@ -203,6 +205,7 @@ def test_an_operator_that_is_killed_is_followed_by_another(
     assert checksum(kubectl, files) == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_the_store_is_said_as_what_it_is(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
@@ -237,6 +240,7 @@ def test_a_new_cluster_finds_the_backups_and_makes_the_application_anew(
     print(kubectl("get", "applications,backupstores,backups,restores", "--namespace", files))
 
 
+@pytest.mark.slow
 def test_a_database_is_copied_with_its_volume(kube: Kube, kubectl: Kubectl, files: str, postgres: str) -> None:
     kube.apply(*volume_store(files), database_application(files))
     kube.wait_condition(files, "db", "Ready", seconds=90)
