@@ -9,20 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.applications import application
 from harness.backups import volume_store
 from harness.kube import PODS, Kube, Manifest, RefusedError
 from timonier.api.resources import Resource
 
-__all__ = ["MOVERS", "PlayedMovers", "application_with_volume", "played", "waiting_store"]
+__all__ = ["AT_WORK", "MOVERS", "PlayedMovers", "application_with_volume", "played", "waiting_store"]
 
 MOVERS = "timonier.dev/mover"
 """The label of movers' pods."""
+AT_WORK: Final[dict[str, Any]] = {"ok": None}
+"""The answer of a mover that is not done yet: it will be asked again."""
 PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 
 _NOWHERE = "nowhere"
+_OF_JOBS = f"{MOVERS},batch.kubernetes.io/job-name"
 _HASH = "sha256:0"
 _RESULTS: dict[str, dict[str, Any]] = {
     "survey": {"repository": "r" * 64, "created": True, "checked": True, "snapshots": 1, "bytes": 1024},
@@ -55,10 +58,9 @@ def played(kubeconfig: Path, namespace: str) -> Iterator[PlayedMovers]:
     def play() -> None:
         while not over.wait(0.05):
             with suppress(RefusedError):  # the pod, or the whole namespace, went away meanwhile
-                for pod in kube.list(PODS, namespace, MOVERS):
+                for pod in kube.list(PODS, namespace, _OF_JOBS):
                     if pod["metadata"]["uid"] not in done and "deletionTimestamp" not in pod["metadata"]:
-                        done.add(pod["metadata"]["uid"])
-                        _end(kube, pod, movers)
+                        _end(kube, pod, movers, done)
 
     thread = threading.Thread(target=play, daemon=True)
     thread.start()
@@ -69,11 +71,14 @@ def played(kubeconfig: Path, namespace: str) -> Iterator[PlayedMovers]:
         thread.join()
 
 
-def _end(kube: Kube, pod: Manifest, movers: PlayedMovers) -> None:
+def _end(kube: Kube, pod: Manifest, movers: PlayedMovers, done: set[str]) -> None:
     container = pod["spec"]["containers"][0]
     told = next(each["value"] for each in container["env"] if each["name"] == "TIMONIER_TASK")
     instruction: dict[str, Any] = json.loads(told.replace("$$(", "$("))
     left = movers.answer(instruction) or {"ok": True, **_RESULTS[instruction["task"]]}
+    if left is AT_WORK:
+        return
+    done.add(pod["metadata"]["uid"])
     movers.tasks.append((pod["metadata"]["labels"]["batch.kubernetes.io/job-name"], instruction))
     ended = {"exitCode": 0 if left["ok"] else 1, "reason": "Completed" if left["ok"] else "Error",
              "message": json.dumps(left)}  # fmt: skip
@@ -87,9 +92,9 @@ def _end(kube: Kube, pod: Manifest, movers: PlayedMovers) -> None:
     kube.patch(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], {"status": status}, "status")
 
 
-def waiting_store(namespace: str, **spec: Any) -> list[Manifest]:
+def waiting_store(namespace: str, name: str = "offsite", **spec: Any) -> list[Manifest]:
     """A store on a volume that never comes: whoever mounts it waits, and can be played."""
-    claim, password, store = volume_store(namespace, "offsite", **spec)
+    claim, password, store = volume_store(namespace, name, **spec)
     claim["spec"]["storageClassName"] = _NOWHERE
     return [claim, password, store]
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from timonier.api.application import Application
@@ -179,8 +178,7 @@ class _Turn:
     async def _task(self, step: StepStatus, application: Application, mounted: tuple[ClaimMount, ...]) -> Task:
         attempt = step.attempts or 1
         told = instruction(self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE)
-        if await self._driver.movers.met_abandoned_locks(self._manifest, step, datetime.now(UTC)):
-            told["unlock"] = True
+        told |= await self._driver.movers.breaking_again(self._manifest, step)
         node = (
             node_of(self._observer.claims(self._target), await self._observer.pods(self._target)) if mounted else None
         )

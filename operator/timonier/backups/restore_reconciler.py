@@ -199,7 +199,7 @@ class _Turn:
         task = Task(
             name=job_name(manifest, step.name, attempt),
             host=hostname(manifest, step.name, attempt),
-            instruction={"task": "application", "run": run},
+            instruction={"task": "application", "run": run} | await self._driver.movers.breaking_again(manifest, step),
             deadline=self._restore.spec.timeout_seconds,
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
@@ -244,9 +244,7 @@ class _Turn:
         place = await self._place(status, Backup.model_validate(found).spec.target_ref.name)
         if isinstance(place, Outcome):
             return place
-        told = instruction(status)
-        if await self._driver.movers.met_abandoned_locks(manifest, step, self._now):
-            told["unlock"] = True
+        told = instruction(status) | await self._driver.movers.breaking_again(manifest, step)
         attempt = step.attempts or 1
         task = Task(
             name=job_name(manifest, step.name, attempt),

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
@@ -68,7 +68,7 @@ class BackupStoreReconciler:
         name = job_name(manifest, _STEP, survey.id) if survey else None
         found = await self._movers.look(request.namespace, name) if name else None
         if survey is not None and found is None:
-            found = await self._start(manifest, store, survey, now)
+            found = await self._start(manifest, store, survey)
         if name is not None and isinstance(found, Outcome) and found.error is None:
             await self._import_in_time(store, name, found, now)
         wanted = plan(store, survey, found, now)
@@ -117,28 +117,23 @@ class BackupStoreReconciler:
     def _manifest(self, backup: Backup) -> Manifest | None:
         return self._cache.get(BACKUPS, Request(backup.metadata.namespace, backup.metadata.name))
 
-    async def _start(
-        self, manifest: Manifest, store: BackupStore, survey: Survey, now: datetime
-    ) -> Progress | Outcome | None:
-        instruction = dict(survey.instruction)
-        if await self._is_abandoned(manifest, now):
-            instruction["unlock"] = True
+    async def _start(self, manifest: Manifest, store: BackupStore, survey: Survey) -> Progress | Outcome | None:
         task = Task(
             name=job_name(manifest, _STEP, survey.id),
             host=hostname(manifest, _STEP, survey.id),
-            instruction=instruction,
+            instruction=survey.instruction | await self._breaking(manifest),
             deadline=_DEADLINE,
             identity=Identity(),
         )
         return await self._movers.start(manifest, BACKUP_STORES, task, store)
 
-    async def _is_abandoned(self, manifest: Manifest, now: datetime) -> bool:
-        """The last survey met locks that nobody holds any more; its Job is kept until this one is there."""
+    async def _breaking(self, manifest: Manifest) -> dict[str, Any]:
+        """For when the last survey met locks that nobody holds any more; its Job is kept until this one is there."""
         for name in self._jobs(manifest):
             found = await self._movers.look(manifest["metadata"]["namespace"], name)
-            if isinstance(found, Outcome) and await self._movers.abandoned(found.locks, now):
-                return True
-        return False
+            if isinstance(found, Outcome) and (told := await self._movers.breaking(found)):
+                return told
+        return {}
 
     async def _clear(self, manifest: Manifest, current: str | None) -> None:
         """Remove the Jobs of other surveys, bar the last one that ended: its log may be wanted."""

@@ -72,7 +72,7 @@ def _do(instruction: Instruction) -> Result:
     restic = from_environment(os.environ, seconds, locks=not instruction.flag("noLock"))
     try:
         if instruction.flag("unlock"):
-            unlock(restic, seconds)
+            unlock(restic, seconds, instruction.texts("abandoned", required=False))
         if name != "survey":  # which opens or makes the repository itself
             open_repository(restic, seconds)
         return task(instruction, restic)

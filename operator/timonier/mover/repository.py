@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,15 +37,23 @@ def open_repository(restic: Restic, seconds: float) -> str:
         raise MoverError("Corrupted", "The repository is damaged: its configuration cannot be read.") from error
 
 
-def unlock(restic: Restic, seconds: float) -> None:
-    """Remove every lock; only for whoever knows that nobody holds one."""
-    restic.run("unlock", "--remove-all", seconds=seconds)
+def unlock(restic: Restic, seconds: float, abandoned: Collection[str]) -> None:
+    """Remove every lock, where there are but those of which somebody knows that nobody holds them.
+
+    `abandoned` has the time and the hostname of each. MoverError where another lock is there, which was taken or
+    confirmed since.
+    """
+    restic.run("unlock", seconds=seconds)  # those that restic itself takes for stale
+    ids = _ids_of_locks(restic)
+    if len(ids) > len(abandoned) or not all(_is_one_of(abandoned, lock) for lock in _locks(restic, ids)):
+        raise MoverError("Locked", "Somebody else has locked the repository since it was last tried.")
+    if ids:
+        restic.run("unlock", "--remove-all", seconds=seconds)
 
 
 def locks(restic: Restic) -> tuple[Lock, ...]:
     """Who holds locks now, at most 20 of them."""
-    ids = restic.run("list", "locks", "--no-lock", seconds=restic.patience).decode().split()
-    return tuple(lock for name in ids[:_MOST_LOCKS] if (lock := _lock(restic, name)) is not None)
+    return tuple(lock for lock in _locks(restic, _ids_of_locks(restic)[:_MOST_LOCKS]) if lock is not None)
 
 
 def snapshots(restic: Restic, *, run: str | None = None) -> tuple[Snapshot, ...]:
@@ -71,6 +79,18 @@ def escaped(path: str) -> str:
     /data/\\[a]
     """
     return re.sub(r"([\\*?\[$])", lambda match: {"$": "$$"}.get(match[1], "\\" + match[1]), path)
+
+
+def _is_one_of(abandoned: Collection[str], lock: Lock | None) -> bool:
+    return lock is not None and f"{lock.time} {lock.hostname}" in abandoned
+
+
+def _ids_of_locks(restic: Restic) -> list[str]:
+    return restic.run("list", "locks", "--no-lock", seconds=restic.patience).decode().split()
+
+
+def _locks(restic: Restic, ids: Iterable[str]) -> list[Lock | None]:
+    return [_lock(restic, name) for name in ids]
 
 
 def _lock(restic: Restic, name: str) -> Lock | None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import base64
+import re
+from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from timonier.api.backup_store import BackupStore
+from timonier.api.moments import stamp
 from timonier.api.resources import (
+    APPLICATIONS,
     BACKUP_STORES,
     BACKUPS,
     CONFIG_MAPS,
@@ -38,7 +42,7 @@ from timonier.runs.mover import (
     secret,
     store_label,
 )
-from timonier.runs.outcome import Lock, Outcome, Progress, finished, outcome_of, progress_of
+from timonier.runs.outcome import UNTOLD, Lock, Outcome, Progress, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
 __all__ = ["RULES", "Movers"]
@@ -54,9 +58,10 @@ RULES: Final = (
 )
 """What working with movers takes."""
 
-_HOLDERS: Final = (BACKUPS, RESTORES, UPGRADES, BACKUP_STORES)
+_HOLDERS: Final = (BACKUPS, RESTORES, UPGRADES, BACKUP_STORES, APPLICATIONS)
 _LONGEST_LOG: Final = 1 << 25
-_UID: Final = 36
+# What `hostname` makes, and a label can be: anything else was not given by us, and is not to be put into a selector.
+_HOSTNAME: Final = re.compile("(?=.{1,63}$)([0-9a-f-]{36})-[a-z0-9-]*[a-z0-9]")
 _FORGOTTEN: Final = timedelta(minutes=30)
 """restic confirms a lock every five minutes, and takes one for stale that nobody confirmed for this long."""
 
@@ -70,9 +75,14 @@ class Movers:
         self._client = client
         self._image = image
         self._known_unlocking: set[Request] | None = None
+        self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(self, owner: Manifest, resource: Resource, task: Task, store: BackupStore) -> Outcome | None:
         """Make sure that the Job of a task is there. None when it is; else why it cannot be."""
+        async with self._beginning[store_label(store)]:  # nobody else's begins between the look at others and ours
+            return await self._start(owner, resource, task, store)
+
+    async def _start(self, owner: Manifest, resource: Resource, task: Task, store: BackupStore) -> Outcome | None:
         if (busy := self._in_the_way(task, store)) is not None:
             return busy
         found = credentials(store.spec, await self._read(store))
@@ -81,7 +91,7 @@ class Movers:
         entries = sorted({**found, **task.files})
         wanted = job(owner, resource, task, image=self._image, store=store, entries=entries)
         if task.unlocks:
-            self._unlocking().add(Request(store.metadata.namespace, task.name))
+            self._unlocking().add(_key(wanted))
         try:
             await self._applier.create(SECRETS, secret(owner, resource, task, found))
             await self._applier.create(JOBS, wanted)
@@ -134,12 +144,19 @@ class Movers:
         await self._delete(JOBS, namespace, name)
         await self._delete(SECRETS, namespace, name)
 
-    async def abandoned(self, locks: tuple[Lock, ...], now: datetime) -> bool:
-        """Whether nobody holds any of the locks any more: then they may be broken."""
-        if not locks:
-            return False
-        held = await asyncio.gather(*(self._is_held(lock, now) for lock in locks))
-        return not any(held)
+    async def abandoned(self, met: Outcome) -> bool:
+        """Whether nobody holds any of the locks any more that a mover met: then they may be broken."""
+        held = await asyncio.gather(*(self._is_held(lock, met) for lock in met.locks))
+        return bool(held) and not any(held)
+
+    async def breaking(self, met: Outcome) -> dict[str, Any]:
+        """What a mover is told so that it breaks the locks that another met; nothing where somebody may hold one.
+
+        It is told which they are: where it finds another one, that was taken since.
+        """
+        if not await self.abandoned(met):
+            return {}
+        return {"unlock": True, "abandoned": [f"{stamp(lock.time)} {lock.hostname}" for lock in met.locks]}
 
     def _in_the_way(self, task: Task, store: BackupStore) -> Outcome | None:
         """Nobody else may be at work on a store while its locks are broken: theirs would go as well."""
@@ -162,19 +179,23 @@ class Movers:
             self._known_unlocking = {_key(job) for job in jobs if UNLOCK_LABEL in job["metadata"]["labels"]}
         return self._known_unlocking
 
-    async def met_abandoned_locks(self, owner: Manifest, step: StepStatus, now: datetime) -> bool:
-        """Whether the attempt before this one failed at locks that nobody holds any more."""
+    async def breaking_again(self, owner: Manifest, step: StepStatus) -> dict[str, Any]:
+        """`breaking` for an attempt, where the one before it failed at locks."""
         before = (step.attempts or 1) - 1
         if not before:
-            return False
+            return {}
         found = await self.look(owner["metadata"]["namespace"], job_name(owner, step.name, before))
-        return isinstance(found, Outcome) and await self.abandoned(found.locks, now)
+        return await self.breaking(found) if isinstance(found, Outcome) else {}
 
-    async def _is_held(self, lock: Lock, now: datetime) -> bool:
-        key = self._cache.find(lock.hostname[:_UID], _HOLDERS)
+    async def _is_held(self, lock: Lock, met: Outcome) -> bool:
+        if not lock.hostname or lock.time == UNTOLD:
+            return True  # restic writes no such lock
+        ours = _HOSTNAME.fullmatch(lock.hostname)
+        key = self._cache.find(ours[1], _HOLDERS) if ours else None
         if key is None:
-            # A mover of another cluster, or of an object that is gone: only time tells.
-            return now.astimezone(UTC) - lock.time < _FORGOTTEN
+            # A mover of another cluster, or of an object that is gone: only time tells. Not until now, as the lock may
+            # have been confirmed since it was met.
+            return met.ended is None or met.ended - lock.time < _FORGOTTEN
         pods = await self._applier.some(PODS, key.namespace, label_selector=f"{HOST_LABEL}={lock.hostname}")
         return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
 

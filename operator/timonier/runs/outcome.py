@@ -10,7 +10,10 @@ from timonier.api.moments import moment
 from timonier.engine.contract import Manifest
 from timonier.runs.reasons import Reason
 
-__all__ = ["Lock", "Outcome", "Progress", "finished", "outcome_of", "progress_of"]
+__all__ = ["UNTOLD", "Lock", "Outcome", "Progress", "finished", "outcome_of", "progress_of"]
+
+UNTOLD: Final = datetime.max.replace(tzinfo=UTC)
+"""The time of a lock that does not tell it: nobody can say that it is old."""
 
 _CODES: Final = frozenset(Reason)
 _STUCK_WAITING: Final = frozenset(
@@ -40,7 +43,10 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a Job ended, and when: with `error` None and a `result`, or with an error and a message that says why."""
+    """How a Job ended, and when: with `error` None and a `result`, or with an error and a message that says why.
+
+    `locks` are those that its mover met, as they were when it ended.
+    """
 
     error: Reason | None = None
     message: str = ""
@@ -62,7 +68,8 @@ def progress_of(pods: Sequence[Manifest]) -> Progress:
 
 def outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
     """How a Job of the mover ended; `pods` are its own, of which the newest counts."""
-    return replace(_outcome_of(job, pods), ended=_end_of(job))
+    found = _outcome_of(job, pods)
+    return replace(found, ended=found.ended or _end_of(job))
 
 
 def _end_of(job: Manifest) -> datetime | None:
@@ -112,6 +119,8 @@ def _left(ended: Mapping[str, Any]) -> Outcome:
         Reason(code) if code in _CODES else Reason.FAILED,
         str(said.get("message", "the mover did not say why")),
         locks=tuple(map(_lock, said.get("locks", ()))),
+        # The Job may learn of it much later.
+        ended=moment(ended["finishedAt"]) if ended.get("finishedAt") else None,
     )
 
 
@@ -119,7 +128,7 @@ def _lock(said: Mapping[str, Any]) -> Lock:
     try:
         time = moment(str(said.get("time")))
     except ValueError:
-        time = datetime.max.replace(tzinfo=UTC)  # nobody can say that it is old
+        time = UNTOLD
     return Lock(str(said.get("hostname", "")), time)
 
 

@@ -119,10 +119,15 @@ def test_a_damaged_repository_is_found_by_the_check(store: Store, volume: Path) 
     assert store.refused("survey", check=True, readData="100%")["error"] == "Corrupted"
 
 
-def test_a_lock_is_described_and_broken_on_demand(store: Store) -> None:
-    process = subprocess.Popen(
+def lock_holder(store: Store) -> subprocess.Popen[bytes]:
+    """Somebody who holds a lock for as long as he lives."""
+    return subprocess.Popen(
         ["restic", "backup", "--stdin"], env=store.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
+
+
+def test_a_lock_is_described_and_broken_on_demand(store: Store) -> None:
+    process = lock_holder(store)
     store.wait_for_lock(process)
     process.kill()
     process.communicate()
@@ -132,6 +137,27 @@ def test_a_lock_is_described_and_broken_on_demand(store: Store) -> None:
     assert (lock["hostname"], lock["pid"], lock["exclusive"]) == (os.uname().nodename, process.pid, False)
     assert lock["time"].endswith("Z")
     assert store.done("forget", runs=[], prune=True, unlock=True)["pruned"] is True
+
+
+def test_only_those_locks_are_broken_that_were_judged(store: Store) -> None:
+    def locks() -> int:
+        return len([path for path in (store.folder / "locks").iterdir() if "-tmp-" not in path.name])
+
+    with lock_holder(store) as first:
+        store.wait_for_lock(first)
+        (lock,) = store.refused("forget", runs=[], prune=True)["locks"]
+        judged, earlier = (f"{time} {lock['hostname']}" for time in (lock["time"], "2026-11-27T08:00:00Z"))
+        for abandoned in ([], [earlier], [earlier, f"{lock['time']} other"]):
+            refused = store.refused("forget", runs=[], prune=True, unlock=True, abandoned=abandoned)
+            assert (refused["error"], refused["locks"], locks()) == ("Locked", [lock], 1)
+        with lock_holder(store) as second:
+            while locks() < 2:
+                time.sleep(0.02)
+            refused = store.refused("forget", runs=[], prune=True, unlock=True, abandoned=[judged])
+            assert (refused["error"], len(refused["locks"]), locks()) == ("Locked", 2, 2)
+            second.kill()
+        assert store.done("forget", runs=[], prune=True, unlock=True, abandoned=[judged])["pruned"] is True
+        first.kill()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make files that another user cannot read")

@@ -1,11 +1,12 @@
 """What a Job and its pod say, from the shapes that the Job controller and the kubelet leave."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from timonier.runs.outcome import Progress, finished, outcome_of, progress_of
+from timonier.runs.outcome import UNTOLD, Progress, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
 
@@ -52,7 +53,15 @@ def test_an_error_comes_with_its_code_its_words_and_its_locks() -> None:
     found = outcome_of(FAILED, [pod(json.dumps(said), code=1, reason="Error")])
     assert (found.error, found.message) == (Reason.LOCKED, "It is locked.")
     assert [lock.hostname for lock in found.locks] == ["host", "odd"]
-    assert found.locks[1].time.year == 9999
+    assert found.locks[1].time == UNTOLD
+
+
+def test_a_job_may_learn_late_when_its_mover_ended() -> None:
+    late = {**job(type="Failed", lastTransitionTime="2026-11-27T09:00:00Z")}
+    left = pod('{"ok":false,"error":"Locked","message":"It is locked."}', code=1)
+    assert outcome_of(late, [left]).ended == datetime(2026, 11, 27, 9, tzinfo=UTC)
+    left["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-11-27T08:00:00Z"
+    assert outcome_of(late, [left]).ended == datetime(2026, 11, 27, 8, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
