@@ -47,6 +47,7 @@ from timonier.engine.watch import WatchedKind, Watcher
 from timonier.runs.background import Background
 from timonier.runs.driver import Driver, Gate
 from timonier.runs.movers import Movers
+from timonier.upgrades.reconciler import UpgradeReconciler
 from timonier.webhooks import server
 from timonier.webhooks.authority import Authority
 from timonier.webhooks.certificates import Lives, Pair, pace
@@ -67,6 +68,7 @@ RECONCILERS: Final = (
     BackupReconciler,
     BackupStoreReconciler,
     RestoreReconciler,
+    UpgradeReconciler,
 )
 _SELECTORS: Final = {JOBS: RUN_LABEL, CONTROLLER_REVISIONS: REVISION_LABEL}
 """Labels that watched objects carry, where it is not that of their Application."""
@@ -293,6 +295,7 @@ def _reconcilers(
         ("backupstore", BackupStoreReconciler(cache, applier, recorder, movers)),
         ("backup", BackupReconciler(driver, gate)),
         ("restore", RestoreReconciler(driver, gate)),
+        ("upgrade", UpgradeReconciler(driver, gate)),
     ]
 
 

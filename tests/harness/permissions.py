@@ -13,7 +13,10 @@ __all__ = ["ELSEWHERE", "NODE_ONLY", "Permission", "each", "exercised", "granted
 Permission = tuple[str, str, str]
 """Group; resource or resource/subresource; verb."""
 
-NODE_ONLY: frozenset[Permission] = frozenset({("timonier.dev", "applications", "create"), ("", "pods/exec", "get")})
+NODE_ONLY: frozenset[Permission] = frozenset(
+    {("timonier.dev", "applications", "create"), ("", "pods/exec", "get"), ("", "pods", "delete"),
+     ("timonier.dev", "restores", "create")}
+)  # fmt: skip
 """Permissions that only real pods make the operator use: the tests of the real node are their witness."""
 ELSEWHERE: frozenset[Permission] = frozenset({("", "pods/exec", "create")})
 """Permissions that only other releases of Kubernetes ask for than that of the tests: 1.35 and newer."""

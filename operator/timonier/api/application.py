@@ -37,7 +37,7 @@ from timonier.api.pods import (
     Toleration,
     Volume,
 )
-from timonier.api.policies import BackupPolicy
+from timonier.api.policies import BackupPolicy, UpgradePolicy
 from timonier.api.runs import ConditionModel, Time
 
 __all__ = [
@@ -455,6 +455,12 @@ class ApplicationSpec(Model):
                 ".backup.method",
             ),
             (
+                "!has(self.upgrade) || has(self.backup) || "
+                "(self.upgrade.backupBefore != 'Always' && self.upgrade.rollbackData != 'RestoreBackup')",
+                "upgrade.backupBefore: Always and upgrade.rollbackData: RestoreBackup need spec.backup",
+                ".upgrade",
+            ),
+            (
                 "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
                 "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
                 "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",
@@ -476,6 +482,12 @@ class ApplicationSpec(Model):
         json_schema_extra={"default": {"replicas": 1}} | DEFAULTED,
     )
     backup: BackupPolicy | None = Field(default=None, description="How the application's data is backed up.")
+    upgrade: UpgradePolicy | None = Field(
+        default=None,
+        description="Carry out each change of the workload, the configuration or a Secret that is referred to as one "
+        "Upgrade: checked, backed up, migrated, verified, and rolled back when it fails. If unset, a change replaces "
+        "the pods as the platform does.",
+    )
     adopt: bool | None = Field(
         default=None,
         description="Take over an existing workload of this name, without a restart where the spec says what it is. "
@@ -513,11 +525,12 @@ class ApplicationStatus(Model):
     )
     conditions: tuple[ConditionModel, ...] = Field(
         default=(), max_length=16,
-        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; and BackupHealthy with spec.backup.",
+        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; BackupHealthy with spec.backup, and "
+        "UpgradeFailed with spec.upgrade.",
         json_schema_extra=keyed_by("type"),
     )  # fmt: skip
     image: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="Image that the spec asks for."
+        default=None, description="Image that the pods are made of."
     )
     version: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="Tag, or start of the digest; cut where it is longer than 20 characters."
@@ -534,6 +547,20 @@ class ApplicationStatus(Model):
     )
     endpoints: tuple[EndpointStatus, ...] = Field(
         default=(), max_length=64, description="Where the application is reachable.", json_schema_extra=ATOMIC
+    )
+    revision: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="ControllerRevision that was found to be good last; with spec.upgrade."
+    )
+    failed_revision: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="ControllerRevision that was rolled back; not tried again until the spec changes."
+    )
+    active_run: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Upgrade that is under way, such as upgrade/web-3."
+    )
+    references: dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=128)]] = Field(
+        default={},
+        max_length=256,
+        description="State of the Secrets and ConfigMaps that came after the revision which refers to them.",
     )
     last_backup: LastBackup | None = Field(default=None, description="The newest good backup.")
     last_schedule_time: Time | None = Field(

@@ -204,7 +204,7 @@ RESTORE: Final = Kind(
 UPGRADE: Final = Kind(
     resource=UPGRADES,
     description="One change of an application from a revision to another. The operator makes these objects; the "
-    "annotation timonier.dev/approve lets one go on that waits for approval.",
+    "annotations timonier.dev/approve and timonier.dev/rollback let one go on that waits for a person.",
     spec=UpgradeSpec,
     status=UpgradeStatus,
     short_names=("upg",),
@@ -224,8 +224,8 @@ UPGRADE: Final = Kind(
 
 KINDS: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE, UPGRADE)
 """Every kind there is a model of."""
-SERVED: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE)
-"""The kinds that have a reconciler: no other is offered to users. See docs/plans/day-2.md for the others."""
+SERVED: Final = KINDS
+"""The kinds that have a reconciler: no other is offered to users."""
 
 
 def crds() -> list[dict[str, Any]]:

@@ -160,21 +160,12 @@ class Migration(Model):
     )
 
 
-class CanaryStep(Model):
-    """One step of a canary."""
-
-    percent: Annotated[int, Field(ge=1, le=100)] = Field(description="Share of the pods that run the new revision.")
-    pause_seconds: Seconds = Field(
-        default=60, description="Seconds to watch it before the next step.", json_schema_extra=DEFAULTED
-    )
-
-
 def _upgrade_rules() -> dict[str, Any]:
     return rules(
         (
-            "!has(self.canary) || self.canary.size() == 0 || self.strategy == 'Canary'",
-            "canary goes with strategy: Canary",
-            ".canary",
+            "self.rollbackData != 'RestoreBackup' || self.backupBefore != 'Never'",
+            "rollbackData: RestoreBackup needs the backup that backupBefore: Never leaves out",
+            ".rollbackData",
         ),
     )
 
@@ -183,27 +174,26 @@ class UpgradePolicy(Model):
     """How a change of the image, the configuration or a Secret that is referred to is carried out."""
 
     model_config = ConfigDict(json_schema_extra=_upgrade_rules())
-    strategy: Literal["Rolling", "Recreate", "BlueGreen", "Canary"] = Field(
+    strategy: Literal["Rolling", "Recreate"] = Field(
         default="Rolling",
-        description="Rolling replaces pods one after the other; Recreate stops all first; BlueGreen starts all new "
-        "ones beside the old and then leads the Service over; Canary gives the new revision a growing share. "
-        "The latter two are for Deployments without storage.",
+        description="Rolling replaces pods one after the other, and serves meanwhile where volumes allow it; "
+        "Recreate stops all first.",
         json_schema_extra=DEFAULTED,
     )
-    canary: tuple[CanaryStep, ...] = Field(
-        default=(), max_length=10, description="Steps of a Canary; 10, 50 and 100 percent if unset.",
-        json_schema_extra=ATOMIC,
-    )  # fmt: skip
     backup_before: Literal["Auto", "Always", "Never"] = Field(
         default="Auto",
-        description="Whether the data is backed up first. Auto: when the application has storage and spec.backup.",
+        description="Whether the data is backed up first, as spec.backup says. Auto: when there is spec.backup.",
         json_schema_extra=DEFAULTED,
     )
     migrations: tuple[Migration, ...] = Field(
         default=(), max_length=16, description="Changes of the data, in order, before the new pods start.",
         json_schema_extra=keyed_by("name"),
     )  # fmt: skip
-    quiesce: bool = Field(default=False, description="Stop all pods while migrations run.", json_schema_extra=DEFAULTED)
+    quiesce: bool = Field(
+        default=False,
+        description="Stop all pods while migrations run, which then have the volumes of a Deployment.",
+        json_schema_extra=DEFAULTED,
+    )
     verify: tuple[Probe, ...] = Field(
         default=(), max_length=8, description="Probes that the new revision must pass once its pods are ready.",
         json_schema_extra=keyed_by("name"),
@@ -218,13 +208,16 @@ class UpgradePolicy(Model):
     )
     approval: Literal["Auto", "Manual"] = Field(
         default="Auto",
-        description="Manual waits, after preflight and backup, for the annotation timonier.dev/approve on the Upgrade.",
+        description="Manual waits, after preflight and backup, for the annotation timonier.dev/approve: 'true' on the "
+        "Upgrade.",
         json_schema_extra=DEFAULTED,
     )
     on_failure: Literal["Rollback", "Pause"] = Field(
-        default="Rollback", description="What happens when it fails; Pause waits for a person.",
+        default="Rollback",
+        description="What happens when it fails; Pause leaves all as it is, and rolls back once the Upgrade has the "
+        "annotation timonier.dev/rollback: 'true'.",
         json_schema_extra=DEFAULTED,
-    )  # fmt: skip
+    )
     rollback_data: Literal["None", "Command", "RestoreBackup"] = Field(
         default="None",
         description="What a rollback does with data that migrations have changed: nothing, the migrations' "

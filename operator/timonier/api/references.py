@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["APPLICATION_LABEL", "REVISION_LABEL", "RUN_LABEL", "application_of"]
+__all__ = ["APPLICATION_LABEL", "KEEP_LABEL", "MADE_FOR", "REVISION_LABEL", "RUN_LABEL", "application_of"]
 
 APPLICATION_LABEL: Final = "timonier.dev/application"
 """On everything that belongs to an Application: its name."""
 RUN_LABEL: Final = "timonier.dev/run"
 """On the Jobs of runs and stores: the kind, in lower case. By it they are watched."""
+KEEP_LABEL: Final = "timonier.dev/keep"
+"""On a Job that stays with its run, for its log."""
+MADE_FOR: Final = "timonier.dev/made-for"
+"""An annotation of a run that outlives the one that it was made for: that one's uid."""
 REVISION_LABEL: Final = "timonier.dev/revision"
 """On a ControllerRevision of ours: its name. By it they are watched, as workload controllers make some, too."""
 

@@ -33,16 +33,8 @@ class UpgradeSpec(RunSpec):
 class Rollout(Model):
     """What should run at this moment: the Application's workload is kept so."""
 
-    revision: DnsName = Field(description="ControllerRevision of the main workload.")
+    revision: DnsName = Field(description="ControllerRevision that the pods are made of.")
     suspended: bool | None = Field(default=None, description="True while all pods are stopped for the change.")
-    strategy: Literal["Rolling", "Recreate"] | None = Field(default=None, description="How pods are replaced.")
-    second: DnsName | None = Field(
-        default=None, description="ControllerRevision of a second workload beside the main one: blue-green and canary."
-    )
-    second_replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(default=None, description="Its pods.")
-    traffic: Literal["Main", "Second", "Both"] | None = Field(
-        default=None, description="Which pods the Service leads to."
-    )
 
 
 class Downtime(Model):

@@ -15,6 +15,8 @@ __all__ = [
     "APPLICATION_LABEL",
     "HASH_ANNOTATION",
     "MANAGER",
+    "RESTART_ANNOTATION",
+    "REVISION_ANNOTATION",
     "child",
     "claim_name",
     "config_name",
@@ -30,6 +32,10 @@ __all__ = [
 
 ADOPTED_ANNOTATION: Final = "timonier.dev/adopted"
 HASH_ANNOTATION: Final = "timonier.dev/config-hash"
+REVISION_ANNOTATION: Final = "timonier.dev/revision"
+"""On a workload: the revision that it states."""
+RESTART_ANNOTATION: Final = "timonier.dev/restart"
+"""On pods: what stands for the state of the Secrets that they read, where that is to restart them."""
 MANAGER: Final = "timonier"
 
 # Empty values that say something: "any pod", "any namespace", "a plain scratch volume".

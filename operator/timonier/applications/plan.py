@@ -14,6 +14,7 @@ from timonier.api.resources import (
     NETWORK_POLICIES,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
+    PODS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -38,9 +39,10 @@ from timonier.applications.exposure import (
     service,
 )
 from timonier.applications.reasons import Reason, Words
+from timonier.applications.revisions import Course
 from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas, suspended
 from timonier.applications.status import status_of, verdict_of
-from timonier.applications.trouble import trouble_of
+from timonier.applications.trouble import stuck, trouble_of
 from timonier.applications.workload import config_data, volume_claim_spec, workload_manifest
 from timonier.engine.contract import Manifest
 from timonier.engine.difference import differs, owned_fields
@@ -62,6 +64,8 @@ class Observed:
     """Events about what the pods do not say themselves."""
     hold: str | None = None
     """Which run wants no pod to run for now, such as `restore monday`."""
+    going: Course | None = None
+    """What is to run, where that is not simply what the spec asks for."""
 
     def find(self, resource: Resource, name: str) -> Manifest | None:
         """The live object of that name."""
@@ -131,14 +135,15 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     `refusals` is what became of this plan's applies, when the status is to tell of them."""
     if application.metadata.deletion_timestamp is not None:
         return Plan(status=application.status)  # garbage collection does the rest
-    if observed.hold:
-        application = suspended(application)
+    going = observed.going or Course(application)
+    hold = observed.hold or going.hold
+    application = suspended(going.application) if hold else going.application
     resource = workload_resource(application)
     live = observed.find(resource, application.metadata.name)
     if live is not None and not _may_take(application, live):
         return _stalled_plan(application, live, now)
     adopted = live if live is not None and _is_adopted(application, live) else None
-    workload = workload_manifest(application, adopted, stated_replicas(application))
+    workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.restart)
     children = list(_children(application, adopted))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
     names = {_resource_and_name(kind, found) for kind, found in refused}
@@ -154,14 +159,14 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     in_front = observed.find(*front)
     missing = in_front is None and any((refusal.resource, refusal.name) == front for refusal in refusals)
     reachable = () if front in names or missing else endpoints(application, in_front)
-    status = status_of(application, verdict, workload["spec"]["selector"], reachable, now, observed.hold)
+    status = status_of(application, verdict, workload["spec"]["selector"], reachable, now, hold, going)
     events = _announcements(
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
     )
     keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
     return Plan(
         apply=tuple(applies),
-        delete=tuple(_deletes(application, observed, keep)),
+        delete=(*_deletes(application, observed, keep), *_stuck(live, observed, now)),
         status=status,
         events=tuple(events),
         blocked=bool(refused),
@@ -234,6 +239,11 @@ def _deletes(application: Application, observed: Observed, keep: set[tuple[Resou
             gone = _resource_and_name(resource, live) not in keep and "deletionTimestamp" not in metadata
             if gone and _is_controlled(application, live):
                 yield Delete(resource, metadata["name"], metadata["uid"])
+
+
+def _stuck(live: Manifest | None, observed: Observed, now: datetime) -> Iterator[Delete]:
+    for pod in stuck(live, observed.pods, now) if live is not None else ():
+        yield Delete(PODS, pod["metadata"]["name"], pod["metadata"]["uid"])
 
 
 def _is_controlled(application: Application, live: Manifest) -> bool:

@@ -11,6 +11,7 @@ from timonier.api.application import Application
 from timonier.api.resources import (
     APPLICATIONS,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     EVENTS,
     HORIZONTAL_POD_AUTOSCALERS,
@@ -20,12 +21,15 @@ from timonier.api.resources import (
     POD_DISRUPTION_BUDGETS,
     PODS,
     RESTORES,
+    SECRETS,
     SERVICES,
     STATEFUL_SETS,
+    UPGRADES,
     Resource,
 )
 from timonier.applications.children import workload_resource
 from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
+from timonier.applications.revisions import Course, Versions, course, references
 from timonier.applications.status import selector_text
 from timonier.applications.trouble import due, next_look, suspect, unready_for
 from timonier.engine.apply import Applier
@@ -39,6 +43,10 @@ __all__ = ["ApplicationReconciler"]
 
 # Foreign objects are not watched: whether one that is in the way has gone can only be asked again.
 _CONFLICT_RETRY: Final = 15.0
+# While an upgrade is rolled out, or back, a pod that a StatefulSet waits for is not to hold it up for long.
+_UPGRADE_RETRY: Final = 5.0
+# Secrets and ConfigMaps that the application refers to are not watched: the operator must not know them all.
+_REFERENCES_RETRY: Final = 60.0
 
 _OWNED: Final = (
     CONFIG_MAPS,
@@ -76,7 +84,13 @@ def _rules() -> tuple[Rule, ...]:
     return (
         *own,
         *children,
-        Rule(PODS.group, (PODS.plural,), ("list",)),
+        Rule(PODS.group, (PODS.plural,), ("delete", "list")),
+        Rule(
+            CONTROLLER_REVISIONS.group, (CONTROLLER_REVISIONS.plural,), ("create", "delete", "list", "patch", "watch")
+        ),
+        Rule(UPGRADES.group, (UPGRADES.plural,), ("create", "delete", "list", "patch", "watch")),
+        # Of those that an Application refers to, the metadata: that one was changed is a change of the Application.
+        Rule(SECRETS.group, (SECRETS.plural,), ("get",)),
         Rule(EVENTS.group, (EVENTS.plural,), ("list",)),
     )
 
@@ -85,7 +99,7 @@ class ApplicationReconciler:
     """The reconciler of the Application kind; see `timonier.engine.contract.Reconciler`."""
 
     primary = APPLICATIONS
-    watched = _OWNED
+    watched = (*_OWNED, CONTROLLER_REVISIONS, UPGRADES)
     rules = _rules()
 
     def __init__(self, cache: Cache, applier: Applier, recorder: EventRecorder) -> None:
@@ -109,9 +123,12 @@ class ApplicationReconciler:
         application = read(Application, manifest)
         if application is None:
             return Result()
-        live = await self._observe(application)
+        going = await self._course(application)
+        await self._prepare(request, going)
+        live = await self._observe(going.application)
         now = datetime.now(UTC)
-        observed = replace(await self._ask_pods(application, _observed(live), now), hold=self._hold(request))
+        observed = await self._ask_pods(going.application, _observed(live), now)
+        observed = replace(observed, hold=self._hold(request), going=going)
         wanted = plan(application, observed, now)
         refused = await self._act(manifest, wanted, live)
         if refused:
@@ -119,7 +136,33 @@ class ApplicationReconciler:
         await self._report(manifest, wanted)
         if refused:
             raise refused[0][1]
-        return Result(requeue_after=_again(wanted, now))
+        return Result(requeue_after=_again(application, wanted, now))
+
+    async def _course(self, application: Application) -> Course:
+        """What is to run, by the revisions that there are and what came of them."""
+        request = Request(application.metadata.namespace, application.metadata.name)
+        owned = self._cache.owned(application.metadata.uid)
+        revisions = [manifest for resource, manifest in owned if resource == CONTROLLER_REVISIONS]
+        upgrades = list(self._cache.about(UPGRADES, request))
+        versions = await self._versions(application) if application.spec.upgrade else {}
+        return course(application, revisions, upgrades, versions)
+
+    async def _versions(self, application: Application) -> Versions:
+        namespace = application.metadata.namespace
+        wanted = sorted(references(application))
+        found = await asyncio.gather(*(self._applier.version(resource, namespace, name) for resource, name in wanted))
+        named = zip(wanted, found, strict=True)
+        return {f"{resource.kind}/{name}": version for (resource, name), version in named if version is not None}
+
+    async def _prepare(self, request: Request, going: Course) -> None:
+        """Make revisions and Upgrades, and let go of those whose time is over. Done again, it changes nothing."""
+        namespace = request.namespace
+        for resource, manifest in going.create:
+            await self._applier.create(resource, manifest)
+        if going.cancel is not None:
+            await self._applier.merge(UPGRADES, namespace, going.cancel, {"spec": {"cancel": True}})
+        for gone in going.drop:
+            await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
 
     async def _observe(self, application: Application) -> Live:
         """What it controls, from the cache; and whatever else has a name it needs, from the API server."""
@@ -190,12 +233,17 @@ class ApplicationReconciler:
                 await self._recorder.record(APPLICATIONS, manifest, transition)
 
 
-def _again(wanted: Plan, now: datetime) -> float | None:
+def _again(application: Application, wanted: Plan, now: datetime) -> float | None:
     """When to look again at what no watch tells of."""
     unready = unready_for(wanted.status, now)
-    if unready is None:
-        return None
-    return min(next_look(unready), _CONFLICT_RETRY) if wanted.blocked else next_look(unready)
+    pauses = [] if unready is None else [next_look(unready)]
+    if unready is not None and wanted.blocked:
+        pauses.append(_CONFLICT_RETRY)
+    if unready is not None and "activeRun" in wanted.status:
+        pauses.append(_UPGRADE_RETRY)
+    if application.spec.upgrade and references(application):
+        pauses.append(_REFERENCES_RETRY)
+    return min(pauses, default=None)
 
 
 def _observed(live: Live) -> Observed:

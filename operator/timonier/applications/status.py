@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from timonier.api.application import Application, Image
+from timonier.api.application import Application
 from timonier.api.conditions import Condition, ConditionStatus, merged
 from timonier.applications.reasons import Reason, Words
+from timonier.applications.revisions import Course
 from timonier.applications.scaling import desired_replicas
-from timonier.applications.workload import image_reference
+from timonier.applications.workload import image_reference, image_version
 from timonier.engine.contract import Manifest
 
 __all__ = ["Reason", "Verdict", "selector_text", "status_of", "verdict_of"]
 
-_LONGEST_VERSION: Final = 20
 _MOST_ENDPOINTS: Final = 64
 
 
@@ -91,11 +91,14 @@ def status_of(
     endpoints: Sequence[Mapping[str, str]],
     now: datetime,
     hold: str | None = None,
+    going: Course | None = None,
 ) -> dict[str, Any]:
-    """The complete status. `hold` names the run for which every pod of the suspended Application is stopped."""
+    """The complete status. `hold` names the run for which every pod of the suspended Application is stopped.
+
+    `going` is about revisions, where it has any."""
     generation = application.metadata.generation
     conditions = merged(
-        _conditions(application, verdict, hold),
+        _conditions(application, verdict, hold, going or Course(application)),
         application.status.get("conditions", ()),
         generation=generation,
         now=now,
@@ -105,7 +108,7 @@ def status_of(
         "observedGeneration": generation,
         "conditions": conditions,
         "image": image_reference(image),
-        "version": _version(image),
+        "version": image_version(image),
         "replicas": verdict.replicas,
         "readyReplicas": verdict.ready,
         "ready": f"{verdict.ready}/{verdict.desired}",
@@ -113,16 +116,7 @@ def status_of(
     }
     # The definition allows no more: many ports behind many addresses would make the whole status unwritable.
     named = [dict(endpoint) for endpoint in endpoints[:_MOST_ENDPOINTS]]
-    return status | ({"endpoints": named} if named else {})
-
-
-def _version(image: Image) -> str:
-    """What a column has room for; the whole image is beside it in the status."""
-    if image.tag or not image.digest:
-        tag = image.tag or "latest"
-        return tag if len(tag) <= _LONGEST_VERSION else f"{tag[: _LONGEST_VERSION - 1]}…"
-    algorithm, _, digest = image.digest.partition(":")
-    return f"{algorithm}:{digest[:12]}"
+    return status | (dict(going.status) if going else {}) | ({"endpoints": named} if named else {})
 
 
 def selector_text(selector: Mapping[str, Any]) -> str:
@@ -139,54 +133,67 @@ def selector_text(selector: Mapping[str, Any]) -> str:
     return ",".join(parts)
 
 
-def _conditions(application: Application, verdict: Verdict, hold: str | None) -> list[Condition]:
+def _conditions(application: Application, verdict: Verdict, hold: str | None, going: Course) -> list[Condition]:
     pods = f"{verdict.ready} of {verdict.desired} pods are ready"
     stopped = _stopped(application, hold)
     kept = "every pod is stopped and the data is kept"
     return [
-        _ready(application, verdict, pods, stopped),
-        _progressing(verdict, pods),
+        _ready(application, verdict, pods, stopped, going),
+        _progressing(verdict, pods, going),
         _available(verdict, pods, stopped),
-        _stalled(verdict),
+        _stalled(verdict, going),
         Condition("Suspended", "True", stopped[0], f"{kept}, as the {hold} is under way")
         if stopped and hold
         else Condition("Suspended", "True", stopped[0], f"{kept}; unset spec.suspend to go on")
         if stopped
         else Condition("Suspended", "False", Reason.RUNNING, "spec.suspend is not set"),
+        *([_upgrade_failed(going)] if going.revision else []),
     ]
 
 
 def _stopped(application: Application, hold: str | None) -> Words | None:
     """Why no pod is to run, if none is."""
     if hold:
-        return Reason.RESTORING, f"the {hold} is under way"
+        reason = Reason.RESTORING if hold.startswith("restore") else Reason.UPGRADE_DOWNTIME
+        return reason, f"the {hold} is under way"
     return (Reason.SUSPENDED, "spec.suspend is set") if application.spec.suspend else None
 
 
-def _ready(application: Application, verdict: Verdict, pods: str, stopped: Words | None) -> Condition:
+def _ready(application: Application, verdict: Verdict, pods: str, stopped: Words | None, going: Course) -> Condition:
     if verdict.obstacle:
         return Condition("Ready", "False", *verdict.obstacle)
     if stopped:
         return Condition("Ready", "False", *stopped)
-    if not verdict.complete:
-        return Condition("Ready", "False", *_not_ready(verdict, pods))
+    if (words := _not_ready(verdict, pods, going)) is not None:
+        return Condition("Ready", "False", *words)
+    return Condition("Ready", "True", *_all_ready(application, verdict, pods))
+
+
+def _all_ready(application: Application, verdict: Verdict, pods: str) -> Words:
     autoscaling = application.spec.scaling.autoscaling
     if autoscaling:
         between = f"the autoscaler keeps {autoscaling.min_replicas} to {autoscaling.max_replicas}"
-        return Condition("Ready", "True", Reason.AUTOSCALER_ACTIVE, f"{pods}; {between}")
+        return Reason.AUTOSCALER_ACTIVE, f"{pods}; {between}"
     if verdict.desired == 0:
-        return Condition("Ready", "True", Reason.SCALED_TO_ZERO, "no pods are asked for")
-    return Condition("Ready", "True", Reason.ALL_REPLICAS_READY, pods)
+        return Reason.SCALED_TO_ZERO, "no pods are asked for"
+    return Reason.ALL_REPLICAS_READY, pods
 
 
-def _not_ready(verdict: Verdict, pods: str) -> Words:
-    if verdict.trouble:
+def _not_ready(verdict: Verdict, pods: str, going: Course) -> Words | None:
+    """Why not all is as asked for; None when it is."""
+    if verdict.trouble and not verdict.complete:
         reason, sentence = verdict.trouble
         return reason, f"{pods}; {sentence}"
+    if going.upgrading:
+        return Reason.UPGRADING, f"{going.upgrading}; {pods}"
+    if verdict.complete:
+        return going.failed
     return Reason.REPLICAS_NOT_READY if verdict.rolled_out else Reason.ROLLOUT_IN_PROGRESS, pods
 
 
-def _progressing(verdict: Verdict, pods: str) -> Condition:
+def _progressing(verdict: Verdict, pods: str, going: Course) -> Condition:
+    if going.upgrading:
+        return Condition("Progressing", "True", Reason.UPGRADING, going.upgrading)
     if verdict.obstacle:
         return Condition("Progressing", "False", *verdict.obstacle)
     if verdict.rolled_out:
@@ -204,7 +211,14 @@ def _available(verdict: Verdict, pods: str, stopped: Words | None) -> Condition:
     return Condition("Available", "False", Reason.MINIMUM_REPLICAS_UNAVAILABLE, pods)
 
 
-def _stalled(verdict: Verdict) -> Condition:
-    status: ConditionStatus = "True" if verdict.obstacle else "False"
-    reason, message = verdict.obstacle or (Reason.HEALTHY, "nothing stands in the way")
+def _stalled(verdict: Verdict, going: Course) -> Condition:
+    obstacle = verdict.obstacle or going.failed
+    status: ConditionStatus = "True" if obstacle else "False"
+    reason, message = obstacle or (Reason.HEALTHY, "nothing stands in the way")
     return Condition("Stalled", status, reason, message)
+
+
+def _upgrade_failed(going: Course) -> Condition:
+    if going.failed:
+        return Condition("UpgradeFailed", "True", *going.failed)
+    return Condition("UpgradeFailed", "False", Reason.HEALTHY, "no upgrade to what the spec asks for has failed")

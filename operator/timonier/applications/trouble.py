@@ -8,7 +8,7 @@ from typing import Any, Final
 from timonier.applications.reasons import Reason, Words
 from timonier.engine.contract import Manifest
 
-__all__ = ["Suspect", "due", "next_look", "suspect", "trouble_of", "unready_for"]
+__all__ = ["Suspect", "due", "next_look", "stuck", "suspect", "trouble_of", "unready_for"]
 
 _PATIENCE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
@@ -22,6 +22,8 @@ _BY_EVENT: Final = {
     "FailedAttachVolume": Reason.VOLUME_NOT_READY,
     "Unhealthy": Reason.PROBE_FAILED,
 }
+_EXPECTED: Final = (Reason.SUSPENDED, Reason.RESTORING, Reason.UPGRADE_DOWNTIME, Reason.UPGRADE_FAILED)
+_STUCK_AFTER: Final = 20.0
 _LEARNT_FROM: Final = {"StatefulSet": frozenset({"FailedCreate"}), "Pod": frozenset(_BY_EVENT)}
 
 
@@ -38,7 +40,7 @@ def unready_for(status: Mapping[str, Any], now: datetime) -> float | None:
     """Seconds since an Application became not Ready; None where it is, or where nobody expects it to be."""
     conditions: Sequence[Mapping[str, Any]] = status.get("conditions", ())
     ready = next((found for found in conditions if found.get("type") == "Ready"), {})
-    if ready.get("status") != "False" or ready.get("reason") in (Reason.SUSPENDED, Reason.RESTORING):
+    if ready.get("status") != "False" or ready.get("reason") in _EXPECTED:
         return None
     since = datetime.fromisoformat(ready["lastTransitionTime"])
     return max(0.0, (now - since.astimezone(UTC)).total_seconds())
@@ -72,6 +74,28 @@ def trouble_of(pods: Sequence[Manifest], events: Sequence[Manifest] = ()) -> Wor
     """What keeps the newest pod that is in trouble from being ready; None where nothing is known."""
     told = next((words for pod in _unready(pods) if (words := _words(pod))), None)
     return told or _from_events(events)
+
+
+def stuck(workload: Manifest, pods: Sequence[Manifest], now: datetime) -> list[Manifest]:
+    """The pods of an older revision that a StatefulSet would wait for to get ready, for ever, before it replaces them.
+
+    Source: https://github.com/kubernetes/kubernetes/issues/67250
+    """
+    status: Mapping[str, Any] = workload.get("status", {})
+    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 1)
+    if workload["kind"] != "StatefulSet" or not seen or not status.get("updateRevision"):
+        return []
+    return [
+        pod
+        for pod in _unready(pods)
+        if pod["metadata"].get("labels", {}).get("controller-revision-hash", "") != status["updateRevision"]
+        and _unready_since(pod, now) >= _STUCK_AFTER
+    ]
+
+
+def _unready_since(pod: Manifest, now: datetime) -> float:
+    since = _condition(pod, "Ready").get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return (now - datetime.fromisoformat(since).astimezone(UTC)).total_seconds()
 
 
 def _unready(pods: Iterable[Manifest]) -> list[Manifest]:

@@ -1,7 +1,7 @@
 """The Deployment or StatefulSet of an Application, and the pod template in it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from timonier.api.application import Application, Image, Storage
@@ -10,27 +10,47 @@ from timonier.api.resources import STATEFUL_SETS
 from timonier.applications.children import (
     ADOPTED_ANNOTATION,
     HASH_ANNOTATION,
+    RESTART_ANNOTATION,
+    REVISION_ANNOTATION,
     child,
     claim_name,
     config_name,
     fingerprint,
     headless_name,
     labels,
+    manifest_of,
     selector_labels,
     workload_resource,
 )
 from timonier.engine.contract import Manifest
 
-__all__ = ["config_data", "image_reference", "volume_claim_spec", "workload_manifest"]
+__all__ = [
+    "command_pod",
+    "config_data",
+    "image_reference",
+    "image_version",
+    "states",
+    "volume_claim_spec",
+    "workload_manifest",
+]
 
+COMMAND_CONTAINER: Final = "command"
+"""The name of the container that runs a command once."""
 _VOLUME_SOURCES: Final = ("secret", "configMap", "emptyDir", "projected")
 _PROBES: Final = {"liveness": "livenessProbe", "readiness": "readinessProbe", "startup": "startupProbe"}
 _CONFIG_VOLUME: Final = "timonier-config"
 _LONGEST_FILE_NAME: Final = 200
+_LONGEST_VERSION: Final = 20
 
 
-def workload_manifest(application: Application, adopted: Manifest | None, replicas: int | None) -> dict[str, Any]:
-    """The workload as it is applied.
+def workload_manifest(
+    application: Application,
+    adopted: Manifest | None,
+    replicas: int | None,
+    revision: str | None = None,
+    restart: str | None = None,
+) -> dict[str, Any]:
+    """The workload as it is applied. `revision` is the name of what it states; pods start anew when `restart` changes.
 
     `adopted` is the live workload when it was, or is now, taken over: it keeps its selector and everything that the
     spec does not state. `replicas` None leaves their number to whoever owns it.
@@ -39,14 +59,15 @@ def workload_manifest(application: Application, adopted: Manifest | None, replic
     stateful = resource == STATEFUL_SETS
     body: dict[str, Any] = {"replicas": replicas}
     if adopted is not None:
-        body |= {"selector": adopted["spec"]["selector"], "template": _adopted_template(application, adopted)}
+        body |= {"selector": adopted["spec"]["selector"], "template": _adopted_template(application, adopted, restart)}
     else:
-        body |= {"selector": {"matchLabels": selector_labels(application)}, "template": _template(application)}
+        body |= {"selector": {"matchLabels": selector_labels(application)}, "template": _template(application, restart)}
         body |= _stateful_fields(application) if stateful else {"strategy": _strategy(application)}
     if stateful:
         when_deleted = application.spec.deletion_policy
         body["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": when_deleted, "whenScaled": "Retain"}
-    annotations = {ADOPTED_ANNOTATION: "true"} if adopted is not None else None
+    annotations = {ADOPTED_ANNOTATION: "true"} if adopted is not None else {}
+    annotations |= {REVISION_ANNOTATION: revision} if revision else {}
     return child(application, resource, application.metadata.name, {"spec": body}, annotations=annotations)
 
 
@@ -58,6 +79,15 @@ def image_reference(image: Image) -> str:
     """
     tag = f":{image.tag}" if image.tag else ""
     return f"{image.repository}{tag}" + (f"@{image.digest}" if image.digest else "")
+
+
+def image_version(image: Image) -> str:
+    """What a column has room for; the whole image is beside it in the status."""
+    if image.tag or not image.digest:
+        tag = image.tag or "latest"
+        return tag if len(tag) <= _LONGEST_VERSION else f"{tag[: _LONGEST_VERSION - 1]}…"
+    algorithm, _, digest = image.digest.partition(":")
+    return f"{algorithm}:{digest[:12]}"
 
 
 def volume_claim_spec(storage: Storage) -> dict[str, Any]:
@@ -88,6 +118,64 @@ def _env_key(name: str) -> str:
     return f"env.{name}"
 
 
+def command_pod(
+    application: Application, command: Sequence[str], *, image: str | None, config: str, volumes: bool
+) -> dict[str, Any]:
+    """A pod that runs a command once, with the Application's environment, configuration and service account.
+
+    `config` is the name of the ConfigMap that carries spec.config for it; with `volumes` it has those of a Deployment.
+    """
+    template = _template(application, None)["spec"]
+    (container,) = template["containers"]
+    stored = {storage.name for storage in application.spec.workload.storage}
+    left_out = set() if volumes and application.spec.workload.kind == "Deployment" else stored
+    kept = ("env", "envFrom", "imagePullPolicy", "resources", "securityContext")
+    own = {name: container[name] for name in kept} | {
+        "name": COMMAND_CONTAINER,
+        "image": image or container["image"],
+        "command": list(command),
+        "env": [_from_config(variable, config_name(application), config) for variable in container["env"]],
+        "volumeMounts": [mount for mount in container["volumeMounts"] if mount["name"] not in left_out],
+        # The end of the log is then known without asking for it.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    mounted = [volume for volume in template["volumes"] if volume["name"] not in left_out]
+    for volume in mounted:
+        if volume["name"] == _CONFIG_VOLUME:
+            volume["configMap"] = {"name": config}
+    pod = {**template, "containers": [own], "volumes": mounted, "restartPolicy": "Never", "enableServiceLinks": False}
+    return manifest_of(pod)
+
+
+def states(application: Application, restart: str | None, pod: Manifest) -> bool:
+    """Whether a pod runs what the Application states: program, environment and configuration; what else differs is not
+    looked at.
+    """
+    found = pod["metadata"].get("annotations", {})
+    if {name: found[name] for name in (HASH_ANNOTATION, RESTART_ANNOTATION) if name in found} != _annotations(
+        application, restart
+    ):
+        return False
+    wanted = manifest_of(_container(application, application.metadata.name))
+    return any(_runs(container, wanted) for container in pod["spec"]["containers"])
+
+
+def _runs(container: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    if any(container.get(name) != wanted.get(name) for name in ("image", "command", "args")):
+        return False
+    values, stated = (
+        {variable["name"]: variable.get("value") for variable in each.get("env", ())} for each in (container, wanted)
+    )
+    return values.items() >= stated.items()
+
+
+def _from_config(variable: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    source: Mapping[str, Any] = variable.get("valueFrom", {}).get("configMapKeyRef", {})
+    if source.get("name") != old:
+        return dict(variable)
+    return {**variable, "valueFrom": {"configMapKeyRef": {**source, "name": new}}}
+
+
 def _strategy(application: Application) -> dict[str, Any]:
     """How a Deployment replaces its pods. All of it is stated, so that a later change of type removes the rest."""
     if any(storage.access_mode.startswith("ReadWriteOnce") for storage in application.spec.workload.storage):
@@ -108,7 +196,7 @@ def _stateful_fields(application: Application) -> dict[str, Any]:
     return {"serviceName": headless_name(application), "volumeClaimTemplates": templates}
 
 
-def _template(application: Application) -> dict[str, Any]:
+def _template(application: Application, restart: str | None) -> dict[str, Any]:
     workload = application.spec.workload
     container = _container(application, application.metadata.name)
     container["securityContext"] = _container_security(container.get("securityContext", {}))
@@ -119,19 +207,19 @@ def _template(application: Application) -> dict[str, Any]:
         "serviceAccountName": workload.service_account_name or "default",
     }
     pod["securityContext"] = _pod_security(pod.get("securityContext", {}), container["securityContext"])
-    return {"metadata": {"labels": labels(application), "annotations": _annotations(application)}, "spec": pod}
+    return {"metadata": {"labels": labels(application), "annotations": _annotations(application, restart)}, "spec": pod}
 
 
-def _adopted_template(application: Application, live: Manifest) -> dict[str, Any]:
+def _adopted_template(application: Application, live: Manifest, restart: str | None) -> dict[str, Any]:
     """Only what the spec states: whatever else were put in would restart the pods that are being taken over."""
     name = live["spec"]["template"]["spec"]["containers"][0]["name"]
     pod = _pod(application) | {"containers": [_container(application, name)]}
-    return {"metadata": {"annotations": _annotations(application)}, "spec": pod}
+    return {"metadata": {"annotations": _annotations(application, restart)}, "spec": pod}
 
 
-def _annotations(application: Application) -> dict[str, str]:
+def _annotations(application: Application, restart: str | None) -> dict[str, str]:
     data = config_data(application)
-    return {HASH_ANNOTATION: fingerprint(data)} if data else {}
+    return ({HASH_ANNOTATION: fingerprint(data)} if data else {}) | ({RESTART_ANNOTATION: restart} if restart else {})
 
 
 def _pod(application: Application) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
 from timonier.api.restore import External, NewApplication, Restore
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
+from timonier.applications.status import verdict_of
 from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
@@ -422,14 +423,16 @@ def is_well(
         return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
     if application.spec.suspend:
         return Outcome()  # it was not meant to run before either
-    ready = condition_of(application.status, "Ready") or {"status": "False", "message": "nothing is known of it yet"}
+    # Not its condition Ready: that is about all that its spec asks for, whatever runs.
+    verdict = verdict_of(application, workload, current=True)
     running = workload is not None and (workload["spec"].get("replicas", 1) > 0 or not _wants_pods(application))
-    if ready["status"] == "True" and running:
+    if verdict.complete and running:
         return Outcome()
+    told = f"{verdict.ready} of {verdict.desired} pods are ready"
     waited = (now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
     if waited > _PATIENCE:
-        return Outcome(Reason.NOT_READY, f"the application is not ready after {_PATIENCE:.0f} s: {ready['message']}")
-    return Progress(f"the application is not ready: {ready['message']}", _POLL)
+        return Outcome(Reason.NOT_READY, f"the application is not ready after {_PATIENCE:.0f} s: {told}")
+    return Progress(f"the application is not ready: {told}", _POLL)
 
 
 def _wants_pods(application: Application) -> bool:

@@ -36,6 +36,14 @@ class Applier:
         except NotFoundError:
             return None
 
+    async def version(self, resource: Resource, namespace: str, name: str) -> str | None:
+        """What differs whenever the object has been written; None when there is none. Its content stays where it is."""
+        try:
+            metadata = await self._client.metadata(resource, namespace, name)
+        except NotFoundError:
+            return None
+        return f"{metadata['uid']}/{metadata['resourceVersion']}"
+
     async def some(
         self, resource: Resource, namespace: str, *, label_selector: str = "", field_selector: str = ""
     ) -> tuple[Manifest, ...]:

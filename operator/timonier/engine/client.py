@@ -37,6 +37,7 @@ _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml; charset=utf-8"
 _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
+_METADATA_OF_ONE = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 # A write that the server has not answered by then is given up. It must be shorter than what is left of a lease
 # when we notice that we could not renew it (lease duration minus renew deadline): see engine/lease.py.
@@ -168,6 +169,12 @@ class Client:
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
         """One object. Raises NotFoundError."""
         return await self._request("GET", resource, resource.url(namespace, name))
+
+    async def metadata(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
+        """One object's metadata, and nothing else of it. Raises NotFoundError."""
+        answer = await self._request("GET", resource, resource.url(namespace, name), accept=_METADATA_OF_ONE)
+        found: Manifest = answer["metadata"]
+        return found
 
     async def pages(
         self, resource: Resource, *, namespace: str | None = None, label_selector: str = "", metadata_only: bool = False

@@ -31,6 +31,7 @@ __all__ = [
     "RECONCILE_TIME",
     "RECONCILE_TOTAL",
     "REGISTRY",
+    "ROLLBACKS",
     "RUN_TIME",
     "WATCH_EVENTS",
     "WATCH_SWEEPS",
@@ -114,6 +115,9 @@ RUN_TIME = Histogram(
     "timonier_run_duration_seconds", "Seconds from start to end of a run, by how it ended.",
     ["kind", "phase"], buckets=(1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200), registry=REGISTRY,
 )  # fmt: skip
+ROLLBACKS = Counter(
+    "timonier_upgrade_rollbacks", "Upgrades that were rolled back, by reason.", ["reason"], registry=REGISTRY
+)
 
 API_REQUESTS = Counter(
     "timonier_api_requests", "Requests to the API server by verb, resource and HTTP status.",

@@ -1,4 +1,7 @@
-"""Do the task in $TIMONIER_TASK, and leave what came of it for kubelet to take over; or pass on a stream."""
+"""Do the task in $TIMONIER_TASK, and leave what came of it for kubelet to take over; or pass on a stream.
+
+With the argument `probe`, the task is to ask how an application is, which takes no store.
+"""
 
 import os
 import signal
@@ -12,6 +15,7 @@ from timonier.mover.backup import backup
 from timonier.mover.instruction import Instruction, parse
 from timonier.mover.meeting import stream
 from timonier.mover.outcome import Interruption, MoverError, Result, failure, failure_of_system, success
+from timonier.mover.probe import probe
 from timonier.mover.repository import locks, open_repository, unlock
 from timonier.mover.restic import OPEN_SECONDS, Restic, from_environment
 from timonier.mover.restore import restore
@@ -40,7 +44,7 @@ def main() -> int:
     if sys.argv[1:] == ["stream"]:
         return stream(os.environ)
     try:
-        left, code = success(_done()), 0
+        left, code = success(_done(probes=sys.argv[1:] == ["probe"])), 0
     except MoverError as error:
         left, code = failure(error), 1
     print(left.decode(), file=sys.stderr, flush=True)
@@ -48,9 +52,10 @@ def main() -> int:
     return code
 
 
-def _done() -> Result:
+def _done(*, probes: bool) -> Result:
     try:
-        return _do(parse(os.environ.get("TIMONIER_TASK", "")))
+        instruction = parse(os.environ.get("TIMONIER_TASK", ""))
+        return probe(instruction.fields) if probes else _do(instruction)
     except Interruption as error:
         raise MoverError("Interrupted", f"The mover was told to stop by {error}; done again, it goes on.") from error
     except OSError as error:

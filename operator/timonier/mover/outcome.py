@@ -16,6 +16,7 @@ __all__ = [
     "Interruption",
     "Lock",
     "MoverError",
+    "ProbeResult",
     "RestoreResult",
     "Result",
     "SendResult",
@@ -39,6 +40,7 @@ Code = Literal[
     "SnapshotNotFound",
     "Mismatch",
     "Interrupted",
+    "VerificationFailed",
     "Failed",
 ]
 
@@ -127,6 +129,13 @@ class ApplicationResult(Result):
     """The snapshot that the Application was read from."""
 
     snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult(Result):
+    """How often was asked."""
+
+    attempts: int
 
 
 def success(result: Result) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from timonier.api.moments import moment
+from timonier.api.references import KEEP_LABEL, MADE_FOR
 from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
 from timonier.engine import metrics
@@ -50,19 +51,26 @@ class Gate:
 
 def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
     """Another run of the Application that has begun and is not over, as `backup NAME`; runs of one family are none."""
-    family = set(_family(manifest))
+    family = set(_family(cache, manifest))
     for resource in _RUNS:
         for other in cache.about(resource, application):
             status = other.get("status", {})
-            if status.get("startTime") and not story.is_over(status) and not family & set(_family(other)):
+            if status.get("startTime") and not story.is_over(status) and not family & set(_family(cache, other)):
                 return f"{resource.kind.lower()} {other['metadata']['name']}"
     return None
 
 
-def _family(manifest: Manifest) -> Iterator[str]:
-    """The uids of a run and of that which it was made for."""
-    yield manifest["metadata"]["uid"]
-    yield from (owner["uid"] for owner in manifest["metadata"].get("ownerReferences", ()) if owner.get("controller"))
+def _family(cache: Cache, manifest: Manifest) -> Iterator[str]:
+    """The uids of a run, of that which it was made for, and so on."""
+    metadata = manifest["metadata"]
+    yield metadata["uid"]
+    if (made_for := metadata.get("annotations", {}).get(MADE_FOR)) is not None:
+        yield made_for
+    for owner in metadata.get("ownerReferences", ()):
+        resource = next((run for run in _RUNS if run.kind == owner["kind"]), None)
+        above = cache.get(resource, Request(metadata["namespace"], owner["name"])) if resource else None
+        if above is not None and above["metadata"]["uid"] == owner["uid"]:
+            yield from _family(cache, above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,8 @@ class Driver:
         if written is not None and story.is_over(made.status) and "startTime" in made.status:
             lasted = moment(made.status["completionTime"]) - moment(made.status["startTime"])
             metrics.RUN_TIME.labels(resource.kind, made.status["phase"]).observe(lasted.total_seconds())
+            if made.status.get("rolledBack") and "rollbackReason" in made.status:
+                metrics.ROLLBACKS.labels(made.status["rollbackReason"]).inc()
         for event in story.events(run.status, made.status, run.what):
             await self.recorder.record(resource, manifest, event)
         return written or self.cache.get(resource, _key(manifest))
@@ -125,12 +135,14 @@ class Driver:
             await self.movers.remove(manifest["metadata"]["namespace"], step.job_ref)
 
     async def _tidy(self, manifest: Manifest, *, keep: bool) -> None:
-        """Jobs of a run that failed are kept for their logs, without their Secrets."""
+        """Jobs of a run that failed, and those that are to stay, are kept for their logs, without their Secrets."""
         namespace = manifest["metadata"]["namespace"]
         for resource, child in tuple(self.cache.owned(manifest["metadata"]["uid"])):
             if resource != JOBS:
                 continue
             name = child["metadata"]["name"]
+            if KEEP_LABEL in child["metadata"]["labels"]:
+                continue
             if keep and finished(child):
                 await self.movers.disarm(namespace, name)
             else:

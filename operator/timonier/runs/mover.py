@@ -20,6 +20,7 @@ __all__ = [
     "APPLICATION_FILE",
     "CONTAINER",
     "HOST_LABEL",
+    "MOVER_ID",
     "STORE_LABEL",
     "UNLOCK_LABEL",
     "ClaimMount",

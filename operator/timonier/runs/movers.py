@@ -77,6 +77,11 @@ class Movers:
         self._known_unlocking: set[Request] | None = None
         self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    @property
+    def image(self) -> str:
+        """The mover's image."""
+        return self._image
+
     async def start(self, owner: Manifest, resource: Resource, task: Task, store: BackupStore) -> Outcome | None:
         """Make sure that the Job of a task is there. None when it is; else why it cannot be."""
         async with self._beginning[store_label(store)]:  # nobody else's begins between the look at others and ours

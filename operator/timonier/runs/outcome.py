@@ -10,12 +10,13 @@ from timonier.api.moments import moment
 from timonier.engine.contract import Manifest
 from timonier.runs.reasons import Reason
 
-__all__ = ["UNTOLD", "Lock", "Outcome", "Progress", "finished", "outcome_of", "progress_of"]
+__all__ = ["UNTOLD", "Lock", "Outcome", "Progress", "command_outcome", "finished", "outcome_of", "progress_of"]
 
 UNTOLD: Final = datetime.max.replace(tzinfo=UTC)
 """The time of a lock that does not tell it: nobody can say that it is old."""
 
 _CODES: Final = frozenset(Reason)
+_LONGEST_SAID: Final = 500
 _STUCK_WAITING: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
      "CreateContainerError"}
@@ -70,6 +71,20 @@ def outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
     """How a Job of the mover ended; `pods` are its own, of which the newest counts."""
     found = _outcome_of(job, pods)
     return replace(found, ended=found.ended or _end_of(job))
+
+
+def command_outcome(job: Manifest, pods: Sequence[Manifest], failed: Reason) -> Outcome:
+    """How a Job of an application's own command ended; `failed` is what it is called when it did not end well."""
+    if _ended_as(job, "Complete") is not None:
+        return Outcome(ended=_end_of(job))
+    if (_ended_as(job, "Failed") or {}).get("reason") == "DeadlineExceeded":
+        return Outcome(failed, "it did not end in time and was stopped", ended=_end_of(job))
+    ended = next((found for pod in _newest_first(pods) if (found := _terminated(pod))), None)
+    if ended is None:
+        return Outcome(Reason.INTERRUPTED, "its pod went away before it was done", ended=_end_of(job))
+    said = " ".join(str(ended.get("message", "")).split())[-_LONGEST_SAID:]
+    code = f"it ended with exit code {ended.get('exitCode')}" + (f": {said}" if said else "")
+    return Outcome(failed, code, ended=_end_of(job))
 
 
 def _end_of(job: Manifest) -> datetime | None:

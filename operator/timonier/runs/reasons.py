@@ -77,6 +77,26 @@ class Reason(StrEnum):
     SAFETY_BACKUP_FAILED = "SafetyBackupFailed"
     """The present data could not be backed up first."""
 
+    # How an upgrade failed.
+    REVISION_NOT_FOUND = "RevisionNotFound"
+    """The revision that it is about is not there, or cannot be read."""
+    PREFLIGHT_FAILED = "PreflightFailed"
+    """The new revision could not run as things are: nothing was begun."""
+    BACKUP_FAILED = "BackupFailed"
+    """The data could not be backed up before."""
+    MIGRATION_FAILED = "MigrationFailed"
+    """A migration failed."""
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    """Its pods did not get ready in time."""
+    CRASH_LOOP = "CrashLoop"
+    """A container of its pods ended again and again."""
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    """A node could not get its image."""
+    VERIFICATION_FAILED = "VerificationFailed"
+    """A probe that it must pass failed."""
+    BAKE_FAILED = "BakeFailed"
+    """It did not stay well."""
+
     # What the mover ran into; see timonier.mover.outcome.
     WRONG_PASSWORD = "WrongPassword"  # noqa: S105 - a reason
     """The repository's password is another one."""

@@ -104,7 +104,7 @@ def events(before: Status, after: Status, what: str) -> tuple[Transition, ...]:
     phase, reason, message = is_
     if was is not None and was[:2] == is_[:2] and reason != Reason.RETRYING:
         return ()  # the same state in other words
-    good = phase in ("Running", "Succeeded", "Cancelled") and reason != Reason.RETRYING
+    good = reason in (Reason.RUNNING, Reason.SUCCEEDED, Reason.CANCELLED)
     patient = phase == "Pending"
     note = f"{what}: {message}"
     return (Transition(reason, note, action=what.split(" ", 1)[0].capitalize(),

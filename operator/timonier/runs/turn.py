@@ -26,7 +26,9 @@ _HOPELESS: Final = frozenset(
     {Reason.WRONG_PASSWORD, Reason.NOT_INITIALIZED, Reason.CORRUPTED, Reason.PERMISSION_DENIED, Reason.MISMATCH,
      Reason.SNAPSHOT_NOT_FOUND, Reason.NOT_SUPPORTED, Reason.NOTHING_TO_BACK_UP, Reason.BACKUP_NOT_FOUND,
      Reason.WRONG_APPLICATION, Reason.VOLUMES_DIFFER, Reason.CLAIM_MANAGED, Reason.APPLICATION_EXISTS, Reason.NOT_READY,
-     Reason.SAFETY_BACKUP_FAILED, Reason.HOOK_FAILED}
+     Reason.SAFETY_BACKUP_FAILED, Reason.HOOK_FAILED, Reason.PREFLIGHT_FAILED, Reason.BACKUP_FAILED,
+     Reason.PROGRESS_DEADLINE_EXCEEDED, Reason.CRASH_LOOP, Reason.IMAGE_PULL_FAILED, Reason.VERIFICATION_FAILED,
+     Reason.BAKE_FAILED, Reason.REVISION_NOT_FOUND}
 )  # fmt: skip
 
 When = Literal["Forward", "Always", "Failure", "Never"]
@@ -35,19 +37,30 @@ When = Literal["Forward", "Always", "Failure", "Never"]
 class StepPlan(NamedTuple):
     """One step. Forward: until something fails. Always: whatever happened. Failure: only once something has failed.
 
-    Never: as things have come, it is left out. `mark` goes into the status when the step begins.
+    Never: as things have come, it is left out. `mark` goes into the status when the step begins. `retries` is how often
+    it is tried again after a failure; None leaves that to the run's backoffLimit.
     """
 
     name: str
     when: When = "Forward"
     mark: Mapping[str, Any] = MappingProxyType({})
+    retries: int | None = None
+
+
+Blame = Callable[[str | None, Words, datetime], Mapping[str, Any]]
+"""What the first failure adds to the status, from the name of the step and why; no step, where it was interrupted."""
+
+
+def _no_blame(_step: str | None, _words: Words, _now: datetime) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a turn needs to know of a run.
 
-    `created` is the time of its creation, `what` names it for people, `facts` go into the status when it begins.
+    `created` is the time of its creation, `what` names it for people, `facts` go into the status when it begins,
+    and what `blame` says when something has failed.
     """
 
     what: str
@@ -57,6 +70,7 @@ class Run:
     status: Mapping[str, Any]
     plans: tuple[StepPlan, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    blame: Blame = _no_blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +207,22 @@ def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
         state.steps = ended(state.steps, step.name, "Succeeded", now, outcome.message or None)
         return
     attempts = step.attempts or 1
-    patient = outcome.error is Reason.LOCKED or attempts <= state.run.spec.backoff_limit
+    stated = next((plan.retries for plan in state.run.plans if plan.name == step.name), None)
+    most = state.run.spec.backoff_limit if stated is None else stated
+    patient = outcome.error is Reason.LOCKED or attempts <= most
     if patient and outcome.error not in _HOPELESS:
         state.steps = put_off(state.steps, step.name, retry_at(attempts, now), f"{outcome.error}: {outcome.message}")
         state.turn = _going(state, again=wait(attempts))
         return
     state.steps = ended(state.steps, step.name, "Failed", now, outcome.message)
-    _fail(state, (outcome.error, f"step {step.name} failed: {outcome.message}"))
+    _fail(state, (outcome.error, f"step {step.name} failed: {outcome.message}"), step.name)
 
 
-def _fail(state: _State, words: Words) -> None:
+def _fail(state: _State, words: Words, step: str | None = None) -> None:
     """From here on only what undoes and cleans up. The first failure is the one that counts."""
-    state.failure = state.failure or words
+    if state.failure is None:
+        state.failure = words
+        state.status |= state.run.blame(step, words, state.now)
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
     for found in state.steps:
         if found.name in forward and found.state == "Pending" and not found.attempts:

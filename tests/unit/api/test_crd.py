@@ -111,6 +111,7 @@ def test_the_definitions_are_the_same_each_time_and_are_json() -> None:
         "Backup",
         "BackupStore",
         "Restore",
+        "Upgrade",
     ]
 
 

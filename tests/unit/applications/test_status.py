@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.application_specs import application, applications
 from timonier.api.application import Application, ApplicationStatus
+from timonier.applications.revisions import Course
 from timonier.applications.scaling import suspended
 from timonier.applications.status import Reason, Verdict, selector_text, status_of, verdict_of
 
@@ -297,3 +298,44 @@ def test_while_a_restore_is_under_way_it_is_stopped_and_says_for_what() -> None:
     for type_, status in (("Ready", "False"), ("Available", "False"), ("Suspended", "True")):
         assert (by_type[type_]["status"], by_type[type_]["reason"]) == (status, "Restoring")
         assert "restore back is under way" in by_type[type_]["message"]
+
+
+FAILED = (Reason.UPGRADE_FAILED, "the revision web-2 failed")
+
+
+def told(verdict: Verdict, hold: str | None = None, **going: Any) -> dict[str, tuple[str, str]]:
+    here = suspended(application()) if hold else application()
+    course = Course(here, revision="web-1", status={"revision": "web-1"}, **going)
+    status = status_of(here, verdict, SELECTOR, (), NOW, hold, course)
+    assert status["revision"] == "web-1"
+    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
+
+
+def test_while_an_upgrade_is_under_way_not_all_is_as_asked_for_and_it_serves() -> None:
+    found = told(GOOD, upgrading="the upgrade web-2 is under way")
+    assert (found["Ready"], found["Progressing"]) == (("False", "Upgrading"), ("True", "Upgrading"))
+    assert (found["Available"][0], found["Stalled"][0], found["UpgradeFailed"][0]) == ("True", "False", "False")
+    trouble = Verdict(2, 2, 1, trouble=(Reason.CRASH_LOOP, "it ends"))
+    assert told(trouble, upgrading="the upgrade web-2 is under way")["Ready"] == ("False", "CrashLoop")
+
+
+def test_what_failed_needs_a_person_and_what_was_there_before_serves() -> None:
+    found = told(GOOD, failed=FAILED)
+    for type_ in ("Ready", "Stalled", "UpgradeFailed"):
+        assert found[type_] == ("False" if type_ == "Ready" else "True", "UpgradeFailed")
+    assert (found["Available"][0], found["Progressing"][0]) == ("True", "False")
+    unwell = Verdict(2, 2, 1, rolled_out=True)
+    assert told(unwell, failed=FAILED)["Ready"] == ("False", "ReplicasNotReady")
+
+
+def test_stopped_for_an_upgrade_it_says_so() -> None:
+    found = told(Verdict(0), hold="upgrade web-2", upgrading="the upgrade web-2 is under way")
+    for type_, status in (("Ready", "False"), ("Available", "False"), ("Suspended", "True")):
+        assert found[type_] == (status, "UpgradeDowntime")
+    assert told(Verdict(0), hold="restore monday")["Suspended"] == ("True", "Restoring")
+
+
+def test_without_revisions_nothing_is_said_of_upgrades() -> None:
+    status = status_of(application(), GOOD, SELECTOR, (), NOW)
+    assert "UpgradeFailed" not in [each["type"] for each in status["conditions"]]
+    assert "revision" not in status

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from timonier.applications.reasons import Reason
-from timonier.applications.trouble import Suspect, due, next_look, suspect, trouble_of, unready_for
+from timonier.applications.trouble import Suspect, due, next_look, stuck, suspect, trouble_of, unready_for
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 WORKLOAD = {"kind": "Deployment", "metadata": {"name": "web", "uid": "w"}, "spec": {"replicas": 1}}
@@ -174,3 +174,32 @@ def test_looks_get_rarer_and_never_stop() -> None:
         assert due(unready)
         looks += 1
     assert looks < 70
+
+
+def member(name: str, *, ready: bool = False, since: int = 30, revision: str = "old", **metadata: Any) -> Any:
+    at = (NOW - timedelta(seconds=since)).isoformat()
+    condition = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": at}
+    labels = {"controller-revision-hash": revision}
+    return {
+        "metadata": {"name": name, "uid": name, "labels": labels, "creationTimestamp": at, **metadata},
+        "spec": {},
+        "status": {"phase": "Running", "conditions": [condition]},
+    }
+
+
+def test_a_stateful_set_waits_for_pods_of_an_older_revision_that_never_get_ready() -> None:
+    moved = MEMBERS | {
+        "metadata": {"name": "web", "generation": 2},
+        "status": {"observedGeneration": 2, "updateRevision": "new"},
+    }
+    pods = [
+        member("broken"),
+        member("unlucky", since=19),
+        member("well", ready=True),
+        member("new", revision="new"),
+        member("going", deletionTimestamp="2026-03-01T11:59:59Z"),
+    ]
+    assert [each["metadata"]["name"] for each in stuck(moved, pods, NOW)] == ["broken"]
+    unseen = moved | {"metadata": {"name": "web", "generation": 3}}
+    for other in (unseen, moved | {"kind": "Deployment"}, moved | {"status": {"observedGeneration": 2}}):
+        assert stuck(other, pods, NOW) == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from harness.application_specs import application, applications
 from harness.live_objects import live
 from timonier.api.application import Application, Image
-from timonier.applications.workload import config_data, image_reference, workload_manifest
+from timonier.applications.workload import command_pod, config_data, image_reference, states, workload_manifest
 
 STORAGE = {"name": "data", "size": "1024Mi", "mountPath": "/data"}
 DIGEST = f"sha256:{'a' * 64}"
@@ -321,3 +321,77 @@ def test_the_selector_selects_the_pods_and_nothing_is_null(web: Application) -> 
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
     assert "None" not in repr(spec).replace("'None'", "")
     assert "replicas" not in spec
+
+
+READS: dict[str, Any] = {
+    "workload": {
+        "image": {"repository": "web", "tag": "1"},
+        "args": ["serve"],
+        "env": [{"name": "B", "value": "2"}],
+        "storage": [STORAGE],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "serviceAccountName": "shop",
+        "probes": {"readiness": {"tcpSocket": {"port": "http"}}},
+    },
+    "config": {"env": {"A": "1"}, "files": {"/etc/app.conf": "x"}},
+}
+
+
+def test_a_command_has_the_environment_and_a_configuration_of_its_own() -> None:
+    made = command_pod(application(READS), ("up", "now"), image=None, config="mine", volumes=False)
+    (found,) = made["containers"]
+    assert (found["image"], found["command"], made["restartPolicy"]) == ("web:1", ["up", "now"], "Never")
+    assert not {"args", "ports", "readinessProbe"} & found.keys()
+    assert found["env"] == [
+        {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "mine", "key": "env.A"}}},
+        {"name": "B", "value": "2"},
+    ]
+    assert [volume["configMap"]["name"] for volume in made["volumes"]] == ["mine"]
+    assert [mount["mountPath"] for mount in found["volumeMounts"]] == ["/etc/app.conf"]
+    assert (made["serviceAccountName"], made["securityContext"]["runAsNonRoot"]) == ("shop", True)
+    assert found["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_a_command_has_the_volumes_of_a_deployment_where_it_is_to() -> None:
+    def mounted(kind: str, *, volumes: bool) -> bool:
+        spec = {**READS, "workload": READS["workload"] | {"kind": kind}}
+        made = command_pod(application(spec), ("up",), image="other:2", config="mine", volumes=volumes)
+        (found,) = made["containers"]
+        assert found["image"] == "other:2"
+        named = "data" in [volume["name"] for volume in made["volumes"]]
+        assert named == ("/data" in [mount["mountPath"] for mount in found["volumeMounts"]])
+        return named
+
+    assert mounted("Deployment", volumes=True)
+    assert not mounted("Deployment", volumes=False)
+    assert not mounted("StatefulSet", volumes=True)
+
+
+def test_a_pod_tells_whether_it_runs_what_is_stated() -> None:
+    def pod_of(spec: dict[str, Any], restart: str | None = None) -> Any:
+        template = workload_manifest(application(spec), None, 1, "web-1", restart)["spec"]["template"]
+        sidecar = {"name": "proxy", "image": "proxy"}
+        return {**template, "spec": template["spec"] | {"containers": [sidecar, *template["spec"]["containers"]]}}
+
+    def changed(**workload: Any) -> dict[str, Any]:
+        return {**READS, "workload": READS["workload"] | workload}
+
+    here = application(READS)
+    assert states(here, None, pod_of(READS))
+    for other in (
+        changed(image={"repository": "web", "tag": "2"}),
+        changed(args=["other"]),
+        changed(env=[{"name": "B", "value": "3"}]),
+        {**READS, "config": {"env": {"A": "2"}}},
+        {**READS, "config": None},
+    ):
+        assert not states(here, None, pod_of(other))
+    assert not states(here, "again", pod_of(READS))
+    assert states(here, "again", pod_of(READS, "again"))
+    assert states(here, None, pod_of(changed(resources={"requests": {"cpu": "1"}})))
+
+
+def test_a_workload_says_which_revision_it_states_and_its_pods_do_not() -> None:
+    found = workload_manifest(application(), None, 1, "web-3")
+    assert found["metadata"]["annotations"] == {"timonier.dev/revision": "web-3"}
+    assert found["spec"]["template"] == made()["spec"]["template"]

@@ -192,14 +192,24 @@ def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
     assert has_stopped({"spec": {"replicas": 0}}, []) == has_stopped(None, []) == Outcome()
 
 
-def test_it_is_well_when_it_is_ready_with_pods() -> None:
+def deployment(replicas: int, ready: int) -> dict[str, Any]:
+    status = {"observedGeneration": 2, "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": ready}
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "web", "generation": 2},
+        "spec": {"replicas": replicas},
+        "status": status,
+    }
+
+
+def test_it_is_well_when_its_pods_are_ready_whatever_else_is_asked_for() -> None:
     step = StepStatus(name="Resume", state="Running", start_time="2026-11-27T08:00:00Z")
-    up, down = {"spec": {"replicas": 2}}, {"spec": {"replicas": 0}}
-    assert is_well(application(), up, step, NOW) == Outcome()
+    up, unready, down = deployment(1, 1), deployment(1, 0), deployment(0, 0)
+    assert is_well(application(ready="False"), up, step, NOW) == Outcome()  # of another revision, it may be
     assert isinstance(is_well(application(), down, step, NOW), Progress)  # it was ready before it was stopped
-    assert isinstance(is_well(application(ready="False"), up, step, NOW), Progress)
-    assert is_well(application(ready="False", suspend=True), down, step, NOW) == Outcome()
-    late = is_well(application(ready="False"), up, step, NOW + timedelta(seconds=301))
+    assert isinstance(is_well(application(), unready, step, NOW), Progress)
+    assert is_well(application(suspend=True), down, step, NOW) == Outcome()
+    late = is_well(application(), unready, step, NOW + timedelta(seconds=301))
     assert isinstance(late, Outcome)
     assert late.error is Reason.NOT_READY
 

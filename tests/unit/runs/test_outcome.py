@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from timonier.runs.outcome import UNTOLD, Progress, finished, outcome_of, progress_of
+from timonier.runs.outcome import UNTOLD, Progress, command_outcome, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
 
@@ -91,3 +91,13 @@ def test_a_pod_that_cannot_run_says_what_it_waits_for() -> None:
     assert "fits on no node: 0/1 nodes" in (progress_of([unscheduled]).trouble or "")
     assert "cannot start: no" in (progress_of([pulling]).trouble or "")
     assert progress_of([creating]) == progress_of([]) == Progress()
+
+
+def test_a_command_says_how_it_ended_by_its_exit_code() -> None:
+    failed = Reason.MIGRATION_FAILED
+    assert command_outcome(COMPLETE, [], failed).error is None
+    found = command_outcome(FAILED, [pod("first\nsecond\n", code=3, reason="Error")], failed)
+    assert (found.error, found.message) == (failed, "it ended with exit code 3: first second")
+    assert command_outcome(FAILED, [], failed).error is Reason.INTERRUPTED
+    late = command_outcome(job(type="Failed", reason="DeadlineExceeded"), [], failed)
+    assert (late.error, "in time" in late.message) == (failed, True)

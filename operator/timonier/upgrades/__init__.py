@@ -1,0 +1,1 @@
+"""Upgrades: one change of an application from a revision to another, with its data, or back."""

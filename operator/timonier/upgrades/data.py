@@ -1,0 +1,94 @@
+"""The data of an application around an upgrade: the backup before, and the way back to it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from timonier.api.conditions import condition_of
+from timonier.api.references import MADE_FOR
+from timonier.api.resources import BACKUPS, RESTORES, UPGRADES
+from timonier.api.upgrade import Upgrade
+from timonier.engine.contract import Manifest
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason
+
+__all__ = ["backup_before", "backup_name", "made_backup", "made_restore", "restore_data", "restore_name"]
+
+_POLL: Final = 1.0
+_LONGEST_NAME: Final = 52
+
+
+def backup_name(upgrade: Upgrade) -> str:
+    """The name of the backup that is made first: the same each time."""
+    return f"{upgrade.metadata.name[:_LONGEST_NAME].rstrip('-.')}-before"
+
+
+def backup_before(upgrade: Upgrade) -> dict[str, Any]:
+    """The Backup of the data that is there before. It is the policy's to keep or let go, as any other."""
+    metadata = upgrade.metadata
+    return {
+        "apiVersion": BACKUPS.api_version,
+        "kind": BACKUPS.kind,
+        "metadata": {
+            "namespace": metadata.namespace,
+            "name": backup_name(upgrade),
+            "annotations": {MADE_FOR: metadata.uid},
+        },
+        "spec": {"targetRef": {"name": upgrade.spec.target_ref.name}, "reason": "PreUpgrade"},
+    }
+
+
+def made_backup(upgrade: Upgrade, backup: Manifest | None) -> Outcome | Progress | None:
+    """What has become of the backup before; one of the same name that is not this Upgrade's is none."""
+    if backup is None:
+        return None
+    if backup["metadata"].get("annotations", {}).get(MADE_FOR) != upgrade.metadata.uid:
+        return Outcome(Reason.BACKUP_FAILED, f"a Backup {backup['metadata']['name']} exists already, and is another's")
+    return _made(backup, Reason.BACKUP_FAILED, "the data could not be backed up")
+
+
+def restore_name(upgrade: Upgrade) -> str:
+    """The name of the Restore that brings the data back: the same each time."""
+    return f"{upgrade.metadata.name[:_LONGEST_NAME].rstrip('-.')}-back"
+
+
+def restore_data(upgrade: Upgrade) -> dict[str, Any]:
+    """The Restore of the backup before. What is there by then is backed up first, and comes back when that fails."""
+    metadata, name = upgrade.metadata, upgrade.spec.target_ref.name
+    return {
+        "apiVersion": RESTORES.api_version,
+        "kind": RESTORES.kind,
+        "metadata": {
+            "namespace": metadata.namespace,
+            "name": restore_name(upgrade),
+            "ownerReferences": [
+                {
+                    "apiVersion": UPGRADES.api_version,
+                    "kind": UPGRADES.kind,
+                    "name": metadata.name,
+                    "uid": metadata.uid,
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {
+            "from": {"backupRef": {"name": upgrade.status["backup"]}},
+            "to": {"inPlace": {"application": name, "confirm": name}},
+        },
+    }
+
+
+def made_restore(upgrade: Upgrade, restore: Manifest | None) -> Outcome | Progress | None:
+    """What has become of the restore of the data; one of the same name that is not this Upgrade's is none."""
+    if restore is None:
+        return None
+    if upgrade.metadata.uid not in [owner["uid"] for owner in restore["metadata"].get("ownerReferences", ())]:
+        return Outcome(Reason.NOT_READY, f"a Restore {restore['metadata']['name']} exists already, and is another's")
+    return _made(restore, Reason.NOT_READY, "the data could not be brought back")
+
+
+def _made(made: Manifest, failed: Reason, what: str) -> Outcome | Progress:
+    status: Mapping[str, Any] = made.get("status", {})
+    said = condition_of(status, "Succeeded") or {"message": "it has not begun"}
+    if status.get("phase") in ("Failed", "Cancelled"):
+        return Outcome(failed, f"{what}: {said['message']}")
+    return Outcome() if status.get("phase") == "Succeeded" else Progress(said["message"], _POLL)

@@ -1,0 +1,236 @@
+"""How one Upgrade goes: its steps, what keeps it from beginning, and the way back. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, get_args
+
+from timonier.api.application import Application
+from timonier.api.backup_store import BackupStore
+from timonier.api.moments import stamp
+from timonier.api.policies import Migration
+from timonier.api.probes import Probe
+from timonier.api.runs import StepStatus
+from timonier.api.upgrade import RollbackReason, Upgrade
+from timonier.applications.revisions import Revision
+from timonier.backups.access import unready
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason, Words
+from timonier.runs.turn import Record, Run, StepPlan, When, steps_of
+from timonier.upgrades.data import backup_name
+
+__all__ = [
+    "APPROVE",
+    "BACKUP",
+    "BAKE",
+    "MIGRATE",
+    "PAUSE",
+    "PREFLIGHT",
+    "QUIESCE",
+    "RECOVER",
+    "RESTORE_DATA",
+    "ROLLBACK",
+    "ROLLOUT",
+    "UNDO",
+    "VERIFY",
+    "Surroundings",
+    "approved",
+    "kind_of",
+    "migration_of",
+    "obstacle",
+    "paused",
+    "probe_of",
+    "record_of",
+    "run_of",
+    "store_ready",
+]
+
+PREFLIGHT: Final = "Preflight"
+BACKUP: Final = "Backup"
+APPROVE: Final = "Approve"
+QUIESCE: Final = "Quiesce"
+MIGRATE: Final = "Migrate"
+ROLLOUT: Final = "Rollout"
+VERIFY: Final = "Verify"
+BAKE: Final = "Bake"
+PAUSE: Final = "Pause"
+ROLLBACK: Final = "Rollback"
+UNDO: Final = "Undo"
+RESTORE_DATA: Final = "RestoreData"
+RECOVER: Final = "Recover"
+
+APPROVE_ANNOTATION: Final = "timonier.dev/approve"
+ROLLBACK_ANNOTATION: Final = "timonier.dev/rollback"
+
+_UNDO_RETRIES: Final = 3
+_REASONS: Final[frozenset[str]] = frozenset(get_args(RollbackReason))
+_BY_STEP: Final[Mapping[str, RollbackReason]] = {
+    PREFLIGHT: "PreflightFailed",
+    BACKUP: "BackupFailed",
+    QUIESCE: "ProgressDeadlineExceeded",
+    MIGRATE: "MigrationFailed",
+    ROLLOUT: "ProgressDeadlineExceeded",
+    VERIFY: "VerificationFailed",
+    BAKE: "BakeFailed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an Upgrade depends on: the Application, both revisions, and which other run of it is under way."""
+
+    application: Application | None
+    before: Revision | None = None
+    after: Revision | None = None
+    rival: str | None = None
+
+
+def obstacle(upgrade: Upgrade, around: Surroundings) -> Words | None:
+    """Why it cannot begin now; None when it can."""
+    name = upgrade.spec.target_ref.name
+    if around.application is None:
+        return Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
+    for revision, stated in ((around.before, upgrade.spec.from_revision), (around.after, upgrade.spec.to_revision)):
+        if revision is None:
+            return Reason.REVISION_NOT_FOUND, f"there is no revision {stated} of {name} that this version can read"
+    if around.rival:
+        return Reason.ANOTHER_RUN, f"{around.rival} of the same Application is under way, and comes first"
+    return None
+
+
+def run_of(upgrade: Upgrade, application: Application | None, now: datetime) -> Run:
+    """The Upgrade as a run with its steps. Once it has begun, whether it backs up first is what its status says."""
+    metadata = upgrade.metadata
+    return Run(
+        what=f"upgrade of {upgrade.spec.target_ref.name} to {upgrade.spec.to_revision}",
+        generation=metadata.generation,
+        created=metadata.creation_timestamp,
+        spec=upgrade.spec,
+        status=upgrade.status,
+        plans=tuple(_steps(upgrade, backs_up=_backs_up(upgrade, application), now=now)),
+        blame=_blame,
+    )
+
+
+def _backs_up(upgrade: Upgrade, application: Application | None) -> bool:
+    begun = steps_of(upgrade.status)
+    if begun:
+        return any(step.name == BACKUP for step in begun)
+    wanted = upgrade.spec.policy.backup_before
+    return wanted == "Always" or (wanted == "Auto" and application is not None and application.spec.backup is not None)
+
+
+def _steps(upgrade: Upgrade, *, backs_up: bool, now: datetime) -> Iterator[StepPlan]:
+    spec, policy = upgrade.spec, upgrade.spec.policy
+    stops = policy.quiesce or policy.strategy == "Recreate"
+    before = {"revision": spec.from_revision}
+    still = before | ({"suspended": True} if stops else {})
+    yield StepPlan(PREFLIGHT)
+    if backs_up:
+        yield StepPlan(BACKUP, mark={"backup": backup_name(upgrade)})
+    if policy.approval == "Manual":
+        yield StepPlan(APPROVE)
+    if stops:
+        yield StepPlan(QUIESCE, mark={"rollout": still, "downtime": {"start": stamp(now)}})
+    for migration in policy.migrations:
+        yield StepPlan(f"{MIGRATE}/{migration.name}", mark={"rollout": still}, retries=migration.backoff_limit)
+    yield StepPlan(ROLLOUT, mark={"rollout": {"revision": spec.to_revision}})
+    for probe in policy.verify:
+        yield StepPlan(f"{VERIFY}/{probe.name}")
+    if policy.bake_seconds:
+        yield StepPlan(BAKE, mark={"bakeUntil": stamp(now + timedelta(seconds=policy.bake_seconds))})
+    yield from _way_back(upgrade, stops=stops)
+
+
+def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
+    """Pods first, then data: as on the way there, the old version runs with the new data and never the other way round.
+
+    Only what has been touched is undone; where all pods were stopped for the migrations, they are for undoing them.
+    """
+    policy, status = upgrade.spec.policy, upgrade.status
+    before = {"revision": upgrade.spec.from_revision}
+    begun = {step.name for step in steps_of(status) if step.attempts}
+    touched = "rollout" in status
+    undoes = policy.rollback_data == "Command"
+    if policy.on_failure == "Pause":
+        yield StepPlan(PAUSE, "Failure" if touched else "Never")
+    still = before | ({"suspended": True} if stops and undoes else {})
+    yield StepPlan(ROLLBACK, "Failure" if touched else "Never", {"rollout": still})
+    for migration in reversed(policy.migrations):
+        if undoes and migration.down_command:
+            when: When = "Failure" if f"{MIGRATE}/{migration.name}" in begun else "Never"
+            yield StepPlan(f"{UNDO}/{migration.name}", when, retries=_UNDO_RETRIES)
+    if policy.rollback_data == "RestoreBackup":
+        yield StepPlan(RESTORE_DATA, "Failure" if touched and status.get("backup") else "Never", {"rollout": before})
+    yield StepPlan(RECOVER, "Failure" if touched else "Never", {"rollout": before})
+
+
+def _blame(step: str | None, words: Words, now: datetime) -> Mapping[str, Any]:
+    reason = str(words[0])
+    if reason not in _REASONS and step is not None:
+        reason = _BY_STEP.get(kind_of(step), reason)
+    return {"detectedTime": stamp(now)} | ({"rollbackReason": reason} if reason in _REASONS else {})
+
+
+def record_of(upgrade: Upgrade, now: datetime) -> Record:
+    """For `turn`: what a step that ended well adds to the status."""
+
+    def record(step: StepStatus, _result: Mapping[str, Any]) -> Mapping[str, Any]:
+        added: dict[str, Any] = {"rolledBack": True} if step.name == RECOVER else {}
+        downtime = upgrade.status.get("downtime")
+        if step.name in (ROLLOUT, RECOVER) and downtime and "end" not in downtime:
+            added["downtime"] = {**downtime, "end": stamp(now)}
+        return added
+
+    return record
+
+
+def kind_of(step: str) -> str:
+    """Which kind of step it is.
+
+    >>> kind_of("Migrate/schema")
+    'Migrate'
+    """
+    return step.partition("/")[0]
+
+
+def migration_of(upgrade: Upgrade, step: str) -> Migration | None:
+    """The migration that a step does, or undoes."""
+    name = step.partition("/")[2]
+    return next((migration for migration in upgrade.spec.policy.migrations if migration.name == name), None)
+
+
+def probe_of(upgrade: Upgrade, step: str) -> Probe | None:
+    """The probe that a step tries."""
+    name = step.partition("/")[2]
+    return next((probe for probe in upgrade.spec.policy.verify if probe.name == name), None)
+
+
+def approved(upgrade: Upgrade) -> Progress | Outcome:
+    """Whether a person has let it go on."""
+    if upgrade.metadata.annotations.get(APPROVE_ANNOTATION) == "true":
+        return Outcome()
+    name = upgrade.metadata.name
+    return Progress(f"it waits for approval: kubectl annotate upgrade {name} {APPROVE_ANNOTATION}=true")
+
+
+def paused(upgrade: Upgrade) -> Progress | Outcome:
+    """Whether a person has had enough of looking at what failed."""
+    if upgrade.spec.cancel or upgrade.metadata.annotations.get(ROLLBACK_ANNOTATION) == "true":
+        return Outcome()
+    name = upgrade.metadata.name
+    return Progress(f"it is left as it is until: kubectl annotate upgrade {name} {ROLLBACK_ANNOTATION}=true")
+
+
+def store_ready(upgrade: Upgrade, application: Application, store: BackupStore | None) -> Outcome | None:
+    """Why the backup before could not be made; None when it can, or is not wanted."""
+    if not _backs_up(upgrade, application):
+        return None
+    policy = application.spec.backup
+    if policy is None:
+        return Outcome(Reason.PREFLIGHT_FAILED, "the data is to be backed up first, and there is no spec.backup")
+    if store is None:
+        where = policy.store_ref.name if policy.store_ref else "none"
+        return Outcome(Reason.PREFLIGHT_FAILED, f"the data is to be backed up first; there is no BackupStore {where}")
+    words = unready(store, writes=True)
+    return None if words is None else Outcome(Reason.PREFLIGHT_FAILED, f"the data is to be backed up first; {words[1]}")

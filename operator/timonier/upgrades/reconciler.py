@@ -1,0 +1,433 @@
+"""Carries out one Upgrade: observes, lets the plan decide, has Jobs do it, and reports.
+
+It never writes the workload: its status says what should run, and the Application's reconciler sees to that.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from timonier.api.application import Application
+from timonier.api.moments import moment
+from timonier.api.probes import Probe
+from timonier.api.resources import (
+    APPLICATIONS,
+    BACKUP_STORES,
+    BACKUPS,
+    CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    EVENTS,
+    JOBS,
+    PODS,
+    RESTORES,
+    STATEFUL_SETS,
+    UPGRADES,
+)
+from timonier.api.runs import StepStatus
+from timonier.api.upgrade import Upgrade
+from timonier.applications.revisions import Revision, at_revision, read_revision
+from timonier.applications.scaling import stated_replicas
+from timonier.applications.workload import command_pod, config_data, states
+from timonier.backups.observing import Observer
+from timonier.engine.contract import Change, Manifest, Request, Result, Rule
+from timonier.engine.errors import ApiError
+from timonier.engine.exec import Container, run_command
+from timonier.engine.reading import read
+from timonier.runs import story
+from timonier.runs.background import work_of
+from timonier.runs.commands import command_job, config_map, image_pod, probe_pod
+from timonier.runs.driver import Driver, Gate, rival_of
+from timonier.runs.hooks import container_of
+from timonier.runs.mover import job_name
+from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, progress_of
+from timonier.runs.reasons import Reason
+from timonier.runs.turn import Seen, present
+from timonier.upgrades.data import (
+    backup_before,
+    backup_name,
+    made_backup,
+    made_restore,
+    restore_data,
+    restore_name,
+)
+from timonier.upgrades.plan import (
+    APPROVE,
+    BACKUP,
+    BAKE,
+    MIGRATE,
+    PAUSE,
+    PREFLIGHT,
+    QUIESCE,
+    RECOVER,
+    RESTORE_DATA,
+    ROLLBACK,
+    ROLLOUT,
+    UNDO,
+    VERIFY,
+    Surroundings,
+    approved,
+    kind_of,
+    migration_of,
+    obstacle,
+    paused,
+    probe_of,
+    record_of,
+    run_of,
+    store_ready,
+)
+from timonier.upgrades.probing import instruction
+from timonier.upgrades.watching import baking, has_stopped, image_seen, rolled, rolling_back
+
+__all__ = ["UpgradeReconciler"]
+
+_POLL: Final = 1.0
+_IMAGE_SECONDS: Final = 300
+_SPARE_SECONDS: Final = 120
+_CONFIG: Final = "config"
+_NOTHING_TO_ASK: Final = Outcome(message="no pods are asked for, so nothing was asked of them")
+
+Known = Outcome | Progress | None
+
+
+class UpgradeReconciler:
+    """The reconciler of the Upgrade kind; see `timonier.engine.contract.Reconciler`."""
+
+    primary = UPGRADES
+    watched = (
+        JOBS, APPLICATIONS, BACKUPS, BACKUP_STORES, CONTROLLER_REVISIONS, DEPLOYMENTS, RESTORES, STATEFUL_SETS,
+    )  # fmt: skip
+    rules = (
+        Rule(UPGRADES.group, (UPGRADES.plural,), ("list", "watch")),
+        Rule(UPGRADES.group, (f"{UPGRADES.plural}/status",), ("patch",)),
+        Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "get")),
+        Rule(RESTORES.group, (RESTORES.plural,), ("create",)),
+        Rule(CONFIG_MAPS.group, (CONFIG_MAPS.plural,), ("create",)),
+        Rule(JOBS.group, (JOBS.plural,), ("create", "get", "list", "watch")),
+        Rule(PODS.group, (PODS.plural,), ("list",)),
+        Rule(EVENTS.group, (EVENTS.plural,), ("list",)),
+    )
+
+    def __init__(self, driver: Driver, gate: Gate) -> None:
+        self._driver = driver
+        self._cache = driver.cache
+        self._gate = gate
+
+    def concerned(self, change: Change) -> Iterable[Request]:
+        """Itself, and the one that a Job or a Restore belongs to. For anything else it looks again by itself."""
+        if change.resource == UPGRADES:
+            return (change.key,)
+        return (change.owner[1],) if change.owner is not None and change.owner[0] == UPGRADES else ()
+
+    async def reconcile(self, request: Request) -> Result:
+        """One turn, and no turn of another run of the same Application meanwhile."""
+        manifest = self._cache.get(UPGRADES, request)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            return Result()
+        upgrade = read(Upgrade, manifest)
+        if upgrade is None:
+            return Result()
+        async with self._gate.of(Request(request.namespace, upgrade.spec.target_ref.name)):
+            # Another turn may have come first.
+            manifest = self._cache.get(UPGRADES, request) or manifest
+            return await _Turn(self._driver, manifest, Upgrade.model_validate(manifest)).take()
+
+
+class _Turn:
+    """One turn of one Upgrade."""
+
+    def __init__(self, driver: Driver, manifest: Manifest, upgrade: Upgrade) -> None:
+        self._driver = driver
+        self._cache = driver.cache
+        self._applier = driver.applier
+        self._observer = Observer(driver.cache, driver.applier)
+        self._manifest = manifest
+        self._upgrade = upgrade
+        self._target = Request(upgrade.metadata.namespace, upgrade.spec.target_ref.name)
+        self._now = datetime.now(UTC)
+        self._application = self._observer.application(self._target)
+
+    async def take(self) -> Result:
+        upgrade = self._upgrade
+        run = run_of(upgrade, self._application, self._now)
+        step = present(run)
+        if step is not None:
+            task = await self._look(step) if step.state == "Running" else None
+            seen = Seen(task=task, job=self._name_of(step))
+        elif story.is_over(upgrade.status):
+            seen = Seen()
+        else:
+            seen = Seen(obstacle=obstacle(upgrade, self._surroundings()))
+        record = record_of(upgrade, self._now)
+        return await self._driver.drive(UPGRADES, self._manifest, run, seen, record, self._begin)
+
+    @property
+    def _namespace(self) -> str:
+        return self._upgrade.metadata.namespace
+
+    def _surroundings(self) -> Surroundings:
+        spec = self._upgrade.spec
+        rival = rival_of(self._cache, self._target, self._manifest)
+        return Surroundings(
+            self._application, self._revision(spec.from_revision), self._revision(spec.to_revision), rival
+        )
+
+    def _revision(self, name: str) -> Revision | None:
+        found = self._cache.get(CONTROLLER_REVISIONS, Request(self._namespace, name))
+        return None if found is None else read_revision(found)
+
+    def _name_of(self, step: StepStatus) -> str | None:
+        """Of the object that does the step's work, where there is one."""
+        kind = step.name.partition("/")[0]
+        if kind == BACKUP:
+            return backup_name(self._upgrade)
+        if kind == RESTORE_DATA:
+            return restore_name(self._upgrade)
+        if kind in (PREFLIGHT, MIGRATE, UNDO):
+            return self._job(step)
+        probe = probe_of(self._upgrade, step.name) if kind == VERIFY else None
+        return self._job(step) if probe is not None and probe.exec is None else None
+
+    def _job(self, step: StepStatus) -> str:
+        return job_name(self._manifest, step.name, step.attempts or 1)
+
+    async def _look(self, step: StepStatus) -> Known:
+        return await _LOOKS[kind_of(step.name)](self, step)
+
+    async def _look_at_person(self, step: StepStatus) -> Known:
+        return approved(self._upgrade) if step.name == APPROVE else paused(self._upgrade)
+
+    async def _look_at_backup(self, _step: StepStatus) -> Known:
+        found = await self._applier.live(BACKUPS, self._namespace, backup_name(self._upgrade))
+        return made_backup(self._upgrade, found)
+
+    async def _look_at_restore(self, _step: StepStatus) -> Known:
+        found = await self._applier.live(RESTORES, self._namespace, restore_name(self._upgrade))
+        return made_restore(self._upgrade, found)
+
+    async def _look_at_stop(self, _step: StepStatus) -> Known:
+        application = self._application
+        workload = self._observer.workload(application) if application else None
+        return has_stopped(workload, await self._observer.pods(self._target))
+
+    async def _look_at_rollout(self, step: StepStatus) -> Known:
+        application, spec = self._application, self._upgrade.spec
+        name = spec.to_revision if step.name == ROLLOUT else spec.from_revision
+        revision = self._revision(name)
+        if revision is None or application is None:
+            return Outcome(Reason.REVISION_NOT_FOUND, f"the Application, or its revision {name}, is gone")
+        wanted = at_revision(application, revision)
+        workload = self._observer.workload(wanted)
+        if step.name == ROLLBACK:
+            return rolling_back(wanted, name, workload, self._upgrade, step, self._now)
+        pods = await self._pods_of(application, revision)
+        return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
+
+    async def _look_at_image(self, step: StepStatus) -> Known:
+        job, pods = await self._job_of(step)
+        if job is None:
+            return None
+        events: tuple[Manifest, ...] = ()
+        if not pods:
+            selector = f"type=Warning,regarding.kind=Job,regarding.name={job['metadata']['name']}"
+            events = await self._applier.some(EVENTS, self._namespace, field_selector=selector)
+        waited = (self._now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
+        seen = image_seen(pods, events, waited)
+        if isinstance(seen, Progress) and finished(job):
+            return Outcome(Reason.PREFLIGHT_FAILED, seen.trouble or "it is not known whether the image is there")
+        return seen
+
+    async def _look_at_command(self, step: StepStatus) -> Known:
+        job, pods = await self._job_of(step)
+        if job is None:
+            return None
+        return command_outcome(job, pods, Reason.MIGRATION_FAILED) if finished(job) else progress_of(pods)
+
+    async def _look_at_probe(self, step: StepStatus) -> Known:
+        probe = probe_of(self._upgrade, step.name)
+        if probe is not None and probe.exec is not None:
+            return self._driver.background.look(work_of(self._manifest, step))
+        job, pods = await self._job_of(step)
+        if job is None:
+            return None
+        if not finished(job):
+            return progress_of(pods)
+        own = probe is not None and probe.job is not None
+        return command_outcome(job, pods, Reason.VERIFICATION_FAILED) if own else outcome_of(job, pods)
+
+    async def _look_at_bake(self, step: StepStatus) -> Known:
+        after = self._revision(self._upgrade.spec.to_revision)
+        if after is None or self._application is None:
+            return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
+        job, pods = await self._job_of(step)
+        probes: Outcome | Progress | None = None
+        if job is not None:
+            probes = outcome_of(job, pods) if finished(job) else Progress()
+        own = await self._pods_of(self._application, after)
+        return baking(own, probes, step, self._upgrade.spec.policy, self._now)
+
+    async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
+        """The Job of a step's present attempt, and its pods."""
+        name = self._job(step)
+        job = await self._applier.live(JOBS, self._namespace, name)
+        selector = f"batch.kubernetes.io/job-name={name}"
+        return job, await self._applier.some(PODS, self._namespace, label_selector=selector) if job else ()
+
+    async def _pods_of(self, application: Application, revision: Revision) -> list[Manifest]:
+        """The pods that are of a revision."""
+        wanted = at_revision(application, revision)
+        pods = await self._observer.pods(self._target)
+        return [pod for pod in pods if states(wanted, revision.restart, pod)]
+
+    async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
+        self._manifest, self._upgrade = manifest, Upgrade.model_validate(manifest)
+        begin = _BEGINS.get(kind_of(step.name))
+        if begin is None:
+            return await self._look(step)
+        after = self._revision(self._upgrade.spec.to_revision)
+        if self._application is None or after is None:
+            return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
+        return await begin(self, step, at_revision(self._application, after))
+
+    async def _backup(self, _step: StepStatus, _application: Application) -> Known:
+        return made_backup(self._upgrade, await self._applier.create(BACKUPS, backup_before(self._upgrade)))
+
+    async def _restore(self, _step: StepStatus, _application: Application) -> Known:
+        return made_restore(self._upgrade, await self._applier.create(RESTORES, restore_data(self._upgrade)))
+
+    async def _preflight(self, step: StepStatus, application: Application) -> Known:
+        policy = application.spec.backup
+        store = self._observer.store(policy.store_ref, self._namespace) if policy else None
+        if (missing := store_ready(self._upgrade, application, store)) is not None:
+            return missing
+        pod = command_pod(application, (), image=None, config=_CONFIG, volumes=False)
+        job = command_job(self._manifest, UPGRADES, self._job(step), image_pod(pod), seconds=_IMAGE_SECONDS)
+        return await self._create_job(job) or Progress(again=_POLL)
+
+    async def _migrate(self, step: StepStatus, application: Application) -> Known:
+        undo = kind_of(step.name) == UNDO
+        migration = migration_of(self._upgrade, step.name)
+        command = migration.down_command if migration and undo else migration.command if migration else None
+        if migration is None or command is None:
+            return Outcome(Reason.MIGRATION_FAILED, "the policy has no such migration")
+        pod = await self._command_pod(application, command, migration.image, volumes=self._upgrade.spec.policy.quiesce)
+        job = command_job(
+            self._manifest, UPGRADES, self._job(step), pod, seconds=migration.timeout_seconds, keep=True
+        )  # fmt: skip
+        return await self._create_job(job) or Progress(again=_POLL)
+
+    async def _command_pod(
+        self, application: Application, command: tuple[str, ...], image: str | None, *, volumes: bool
+    ) -> dict[str, Any]:
+        """The pod of a command, once the configuration that it reads is there."""
+        name = job_name(self._manifest, _CONFIG, 0)
+        if data := config_data(application):
+            await self._applier.create(CONFIG_MAPS, config_map(self._manifest, UPGRADES, name, data))
+        return command_pod(application, command, image=image, config=name, volumes=volumes)
+
+    async def _verify(self, step: StepStatus, application: Application) -> Known:
+        if stated_replicas(application) == 0:
+            return _NOTHING_TO_ASK
+        probe = probe_of(self._upgrade, step.name)
+        if probe is None:
+            return Outcome(Reason.VERIFICATION_FAILED, "the policy has no such probe")
+        if probe.exec is not None:
+            key = Request(self._namespace, self._upgrade.metadata.name)
+            self._driver.background.start(
+                work_of(self._manifest, step), UPGRADES, key, self._execute(application, probe)
+            )
+            return Progress()
+        seconds = _longest(probe)
+        told = instruction((probe,), application)
+        if told is not None:
+            pod = probe_pod(self._driver.movers.image, told)
+        elif probe.job is not None:
+            pod = await self._command_pod(application, probe.job.command, probe.job.image, volumes=False)
+            seconds = probe.timeout_seconds
+        else:
+            return Outcome(Reason.NOT_SUPPORTED, f"the probe {probe.name} asks nothing that this version knows")
+        job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)
+        return await self._create_job(job) or Progress(again=_POLL)
+
+    async def _bake(self, step: StepStatus, application: Application) -> Known:
+        if stated_replicas(application) == 0:
+            return _NOTHING_TO_ASK
+        policy = self._upgrade.spec.policy
+        told = instruction(policy.verify, application, policy.bake_seconds)
+        if told is None:
+            return Progress(again=_POLL)
+        pod = probe_pod(self._driver.movers.image, told)
+        seconds = policy.bake_seconds + max(map(_longest, policy.verify))
+        job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)
+        return await self._create_job(job) or Progress(again=_POLL)
+
+    async def _create_job(self, job: Mapping[str, Any]) -> Outcome | None:
+        try:
+            await self._applier.create(JOBS, job)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.REFUSED, f"its Job {job['metadata']['name']} is refused: {error.message}")
+        return None
+
+    async def _execute(self, application: Application, probe: Probe) -> Outcome:
+        """Try a probe that is a command until it has failed, or succeeded, often enough in a row."""
+        good = bad = 0
+        while True:
+            told = await self._executed(application, probe)
+            good, bad = (good + 1, 0) if told is None else (0, bad + 1)
+            if told is None and good >= probe.success_threshold:
+                return Outcome()
+            if told is not None and bad >= probe.failure_threshold:
+                return Outcome(
+                    Reason.VERIFICATION_FAILED, f"the probe {probe.name} failed {bad} times in a row: {told}"
+                )
+            await asyncio.sleep(probe.interval_seconds)
+
+    async def _executed(self, application: Application, probe: Probe) -> str | None:
+        """Why the command failed; None when it did not."""
+        assert probe.exec is not None  # noqa: S101 - that is what it is
+        after = self._revision(self._upgrade.spec.to_revision)
+        pods = await self._pods_of(application, after) if after else []
+        where = container_of(application, pods, probe.exec.container)
+        if not isinstance(where, Container):
+            return where[1]
+        try:
+            ended = await run_command(self._driver.client, where, probe.exec.command, seconds=probe.timeout_seconds)
+        except ApiError as error:
+            return error.message
+        said = (ended.error_output or ended.output).decode(errors="replace").strip()[-200:]
+        return None if ended.exit_code == 0 else f"it ended with exit code {ended.exit_code}: {said}"
+
+
+def _longest(probe: Probe) -> int:
+    """Seconds within which a probe has come to a verdict, and its pod has been started."""
+    attempts = probe.failure_threshold + probe.success_threshold
+    return attempts * (probe.interval_seconds + probe.timeout_seconds) * 2 + _SPARE_SECONDS
+
+
+_LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {
+    PREFLIGHT: _Turn._look_at_image,
+    BACKUP: _Turn._look_at_backup,
+    APPROVE: _Turn._look_at_person,
+    QUIESCE: _Turn._look_at_stop,
+    MIGRATE: _Turn._look_at_command,
+    ROLLOUT: _Turn._look_at_rollout,
+    VERIFY: _Turn._look_at_probe,
+    BAKE: _Turn._look_at_bake,
+    PAUSE: _Turn._look_at_person,
+    ROLLBACK: _Turn._look_at_rollout,
+    UNDO: _Turn._look_at_command,
+    RESTORE_DATA: _Turn._look_at_restore,
+    RECOVER: _Turn._look_at_rollout,
+}
+_BEGINS: Final[Mapping[str, Callable[[_Turn, StepStatus, Application], Awaitable[Known]]]] = {
+    PREFLIGHT: _Turn._preflight,
+    BACKUP: _Turn._backup,
+    MIGRATE: _Turn._migrate,
+    VERIFY: _Turn._verify,
+    BAKE: _Turn._bake,
+    UNDO: _Turn._migrate,
+    RESTORE_DATA: _Turn._restore,
+}

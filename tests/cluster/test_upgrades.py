@@ -1,0 +1,199 @@
+"""Upgrades where no pod really runs: which are made when, who may hold them up, and what becomes of old ones.
+
+The nodes are simulated: every command ends well at once, and only a pod whose volume never comes is never ready.
+tests/node has real ones.
+"""
+
+from typing import Any
+
+import pytest
+
+from harness.applications import application
+from harness.backups import condition
+from harness.fixtures import Kubectl
+from harness.kube import SECRETS, Kube, Manifest
+from harness.operator_process import OperatorProcess
+from harness.upgrades import step_states, wait_upgrade, wait_upgrade_step
+from timonier.api.resources import APPLICATIONS, CONFIG_MAPS, CONTROLLER_REVISIONS, DEPLOYMENTS, JOBS, UPGRADES
+
+pytestmark = pytest.mark.cluster
+
+MIGRATION = {"name": "schema", "command": ["up"], "downCommand": ["down"]}
+STORAGE = {
+    "name": "data",
+    "size": "1Gi",
+    "mountPath": "/data",
+    "storageClassName": "nowhere",
+    "accessMode": "ReadWriteMany",
+}
+WAITING = {"storage": [STORAGE]}
+"""What a workload says whose pods wait for a volume that never comes."""
+QUICK = {"progressDeadlineSeconds": 5}
+
+
+def web(namespace: str, tag: str = "1", policy: Manifest | None = None, **spec: Any) -> Manifest:
+    """An application that is upgraded by a policy."""
+    workload = {"image": {"repository": "registry.example/web", "tag": tag}} | spec.pop("workload", {})
+    return application(namespace, workload=workload, upgrade=policy or {}, **spec)
+
+
+@pytest.fixture
+def ready(kube: Kube, operator: OperatorProcess, namespace: str) -> str:
+    """The namespace of an application of version 1."""
+    kube.apply(web(namespace))
+    kube.wait_condition(namespace, "web", "Ready")
+    return namespace
+
+
+def names(kube: Kube, resource: Any, namespace: str) -> list[str]:
+    """Of all objects of a namespace."""
+    return sorted(found["metadata"]["name"] for found in kube.list(resource, namespace))
+
+
+def image(kube: Kube, namespace: str) -> str:
+    """What the Deployment states."""
+    found = kube.get(DEPLOYMENTS, namespace, "web") or {}
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_a_change_is_one_upgrade_with_its_migration_and_nothing_else_makes_one(
+    kube: Kube, kubectl: Kubectl, ready: str
+) -> None:
+    job = {"name": "asks", "job": {"command": ["ask"]}}
+    policy = {"migrations": [MIGRATION], "verify": [job], "bakeSeconds": 1, "quiesce": True}
+    kube.apply(web(ready, policy=policy, scaling={"replicas": 2}))
+    kube.wait_condition(ready, "web", "Ready")
+    assert names(kube, UPGRADES, ready) == []
+    kube.apply(web(ready, "2", policy, scaling={"replicas": 2}, config={"env": {"A": "1"}}))
+    made = wait_upgrade(kube, ready, "web-2")
+    assert set(step_states(made).values()) <= {"Succeeded", "Skipped"}
+    assert "end" in made["downtime"]
+    application = kube.wait_condition(ready, "web", "Ready")
+    assert application["status"]["revision"] == "web-2"
+    assert "activeRun" not in application["status"]
+    assert condition(application, "UpgradeFailed")["status"] == "False"
+    # The log of the migration stays, and what it read.
+    (kept,) = (found for found in kube.list(JOBS, ready) if "migrate" in found["metadata"]["name"])
+    pod = kept["spec"]["template"]["spec"]
+    (variable,) = pod["containers"][0]["env"]
+    own = kube.get(CONFIG_MAPS, ready, variable["valueFrom"]["configMapKeyRef"]["name"])
+    assert own is not None
+    assert own["data"] == {"env.A": "1"}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    print(kubectl("get", "applications,upgrades,controllerrevisions,jobs", "--namespace", ready))
+
+
+def test_what_never_gets_ready_is_rolled_back_and_not_tried_again_until_the_spec_changes(
+    kube: Kube, ready: str
+) -> None:
+    policy = QUICK | {"migrations": [MIGRATION], "rollbackData": "Command"}
+    kube.apply(web(ready, "2", policy, workload=WAITING))
+    failed = wait_upgrade(kube, ready, "web-2", phase="Failed")
+    assert (failed["rollbackReason"], failed["rolledBack"]) == ("ProgressDeadlineExceeded", True)
+    assert step_states(failed)["Undo/schema"] == "Succeeded"
+
+    def stalled() -> Manifest | None:
+        found = kube.get(APPLICATIONS, ready, "web")
+        return found if condition(found, "Stalled").get("reason") == "UpgradeFailed" else None
+
+    application = kube.wait("it says what failed", stalled)
+    assert application is not None
+    assert application["status"]["failedRevision"] == "web-2"
+    assert (condition(application, "Available")["status"], image(kube, ready)) == ("True", "registry.example/web:1")
+    kube.apply(web(ready, "2", policy, workload=WAITING, scaling={"replicas": 2}))
+    kube.wait(
+        "there are two pods", lambda: (kube.get(DEPLOYMENTS, ready, "web") or {})["status"].get("readyReplicas") == 2
+    )
+    assert names(kube, UPGRADES, ready) == ["web-2"]
+    kube.apply(web(ready, "3", policy))
+    wait_upgrade(kube, ready, "web-3")
+    kube.wait_condition(ready, "web", "Ready")
+    assert image(kube, ready) == "registry.example/web:3"
+
+
+def test_a_person_approves_and_what_touched_nothing_gives_way_to_a_newer_spec(
+    kube: Kube, kubectl: Kubectl, ready: str
+) -> None:
+    policy = {"approval": "Manual"}
+    kube.apply(web(ready, "2", policy))
+    wait_upgrade_step(kube, ready, "web-2", "Approve")
+    kube.wait(
+        "the Application says so", lambda: "in step Approve" in kube.conditions(ready, "web")["Progressing"]["message"]
+    )
+    assert kube.conditions(ready, "web")["Progressing"]["reason"] == "Upgrading"
+    kube.apply(web(ready, "3", policy))
+    wait_upgrade(kube, ready, "web-2", phase="Cancelled")
+    wait_upgrade_step(kube, ready, "web-3", "Approve")
+    assert image(kube, ready) == "registry.example/web:1"
+    kubectl("annotate", "upgrade", "web-3", "timonier.dev/approve=true", "--namespace", ready)
+    wait_upgrade(kube, ready, "web-3")
+    kube.wait_condition(ready, "web", "Ready")
+
+
+def test_paused_it_is_left_as_it_is_until_a_person_has_seen_enough(kube: Kube, kubectl: Kubectl, ready: str) -> None:
+    kube.apply(web(ready, "2", QUICK | {"onFailure": "Pause"}, workload=WAITING))
+    status = wait_upgrade_step(kube, ready, "web-2", "Pause")
+    assert status["rollbackReason"] == "ProgressDeadlineExceeded"
+    assert image(kube, ready) == "registry.example/web:2"
+    kubectl("annotate", "upgrade", "web-2", "timonier.dev/rollback=true", "--namespace", ready)
+    assert wait_upgrade(kube, ready, "web-2", phase="Failed")["rolledBack"] is True
+    assert image(kube, ready) == "registry.example/web:1"
+
+
+def test_cancelled_it_goes_back(kube: Kube, ready: str) -> None:
+    kube.apply(web(ready, "2", workload=WAITING))
+    wait_upgrade_step(kube, ready, "web-2", "Rollout")
+    kube.patch(UPGRADES, ready, "web-2", {"spec": {"cancel": True}})
+    cancelled = wait_upgrade(kube, ready, "web-2", phase="Cancelled")
+    assert (cancelled["rollbackReason"], cancelled["rolledBack"]) == ("Cancelled", True)
+    kube.wait("it is as before", lambda: image(kube, ready) == "registry.example/web:1")
+
+
+def test_a_secret_that_is_written_is_an_upgrade_and_its_content_is_never_asked_for(
+    kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    def secret(value: str) -> Manifest:
+        metadata = {"namespace": namespace, "name": "keys"}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"KEY": value}}
+
+    reads = {"envFrom": [{"secretRef": {"name": "keys", "optional": True}}]}
+    kube.apply(web(namespace, workload=reads))
+    kube.wait_condition(namespace, "web", "Ready")
+    kube.apply(secret("a"))
+    # The operator looks every minute; a change of the Application makes it look at once.
+    kube.patch(APPLICATIONS, namespace, "web", {"spec": {"scaling": {"replicas": 2}}})
+
+    def seen() -> bool:
+        return "Secret/keys" in (kube.get(APPLICATIONS, namespace, "web") or {})["status"].get("references", {})
+
+    kube.wait("its first state is known", seen)
+    assert names(kube, UPGRADES, namespace) == []
+    before = (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]["metadata"].get("annotations", {})
+    kube.apply(secret("b"))
+    kube.patch(APPLICATIONS, namespace, "web", {"spec": {"scaling": {"replicas": 3}}})
+    wait_upgrade(kube, namespace, "web-2")
+    after = (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]["metadata"]["annotations"]
+    assert "timonier.dev/restart" not in before
+    assert "timonier.dev/restart" in after
+    assert kube.get(SECRETS, namespace, "keys") is not None
+
+
+def test_old_upgrades_go_and_all_goes_with_the_application(kube: Kube, ready: str) -> None:
+    for tag in ("2", "3", "4"):
+        kube.apply(web(ready, tag, {"revisionHistoryLimit": 2}))
+        wait_upgrade(kube, ready, f"web-{tag}")
+    kube.wait("the oldest is gone", lambda: names(kube, UPGRADES, ready) == ["web-3", "web-4"])
+    ours = kube.list(CONTROLLER_REVISIONS, ready, "timonier.dev/revision")
+    assert sorted(found["metadata"]["name"] for found in ours) == ["web-2", "web-3", "web-4"]
+    kube.delete(APPLICATIONS, ready, "web")
+    kube.wait(
+        "all is gone", lambda: not names(kube, UPGRADES, ready) and not names(kube, CONTROLLER_REVISIONS, ready), 60
+    )
+
+
+def test_an_upgrade_that_somebody_removes_has_failed(kube: Kube, ready: str) -> None:
+    kube.apply(web(ready, "2", {"approval": "Manual"}))
+    wait_upgrade_step(kube, ready, "web-2", "Approve")
+    kube.delete(UPGRADES, ready, "web-2")
+    kube.wait("it says so", lambda: kube.conditions(ready, "web").get("UpgradeFailed", {}).get("status") == "True")
+    assert image(kube, ready) == "registry.example/web:1"

@@ -1,0 +1,299 @@
+"""Which revision of an Application runs, and when an Upgrade to another is due."""
+
+import copy
+from typing import Any
+
+from harness.application_specs import application as any_application
+from timonier.api.application import Application
+from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES
+from timonier.applications.revisions import Course, at_revision, course, read_revision, references
+
+Manifest = dict[str, Any]
+NOTHING: dict[str, str] = {}
+STORAGE = {"storage": [{"name": "data", "size": "1Gi", "mountPath": "/data"}]}
+READS = {"envFrom": [{"secretRef": {"name": "keys"}}]}
+
+
+class World:
+    """An Application, its revisions and Upgrades, as the API server would have them after each course."""
+
+    def __init__(self, tag: str = "1", **upgrade: Any) -> None:
+        self.spec: Manifest = {"workload": {"image": {"repository": "web", "tag": tag}}, "upgrade": upgrade}
+        self.status: Manifest = {}
+        self.revisions: list[Manifest] = []
+        self.upgrades: list[Manifest] = []
+        self.versions: dict[str, str] = {}
+
+    @property
+    def application(self) -> Application:
+        made = any_application(copy.deepcopy(self.spec))
+        return made.model_copy(update={"status": self.status})
+
+    def turn(self) -> Course:
+        """One reconcile: what it asks for is there afterwards."""
+        made = course(self.application, self.revisions, self.upgrades, self.versions)
+        for resource, manifest in made.create:
+            target = self.revisions if resource == CONTROLLER_REVISIONS else self.upgrades
+            assert manifest["metadata"]["name"] not in [each["metadata"]["name"] for each in target]
+            target.append({**copy.deepcopy(dict(manifest)), "status": {}})
+            target[-1]["metadata"]["uid"] = f"uid of {manifest['metadata']['name']}"
+        if made.cancel is not None:
+            self.end("Cancelled")
+        for gone in made.drop:
+            target = self.revisions if gone.resource == CONTROLLER_REVISIONS else self.upgrades
+            target[:] = [each for each in target if each["metadata"]["uid"] != gone.uid]
+        self.status = dict(made.status)
+        return made
+
+    def change(self, tag: str) -> Course:
+        self.spec["workload"]["image"]["tag"] = tag
+        return self.turn()
+
+    def rollout(self, revision: str, **fields: Any) -> None:
+        self.upgrades[-1]["status"]["rollout"] = {"revision": revision, **fields}
+
+    def end(self, phase: str) -> None:
+        self.upgrades[-1]["status"]["phase"] = phase
+
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        return tuple([each["metadata"]["name"] for each in found] for found in (self.revisions, self.upgrades))  # type: ignore[return-value]
+
+
+def tag(made: Course) -> str | None:
+    return made.application.spec.workload.image.tag
+
+
+def settled(*tags: str) -> World:
+    """A world that has been upgraded to each of these."""
+    world = World(tags[0])
+    world.turn()
+    for each in tags[1:]:
+        world.change(each)
+        world.end("Succeeded")
+        world.turn()
+    return world
+
+
+def test_without_a_policy_what_the_spec_says_runs() -> None:
+    world = World()
+    del world.spec["upgrade"]
+    assert world.turn() == Course(world.application)
+
+
+def test_the_first_revision_is_what_there_was() -> None:
+    world = World()
+    made = world.turn()
+    assert (made.revision, made.upgrading, world.status) == ("web-1", None, {"revision": "web-1"})
+    assert world.names == (["web-1"], [])
+    assert world.turn().create == ()
+    assert world.revisions[0]["revision"] == 1
+
+
+def test_a_change_is_an_upgrade_and_runs_once_that_says_so() -> None:
+    world = settled("1")
+    made = world.change("2")
+    assert world.names == (["web-1", "web-2"], ["web-2"])
+    assert (tag(made), made.revision, made.upgrading) == ("1", "web-1", "the upgrade web-2 is under way")
+    assert world.status == {"revision": "web-1", "activeRun": "upgrade/web-2"}
+    spec = world.upgrades[0]["spec"]
+    assert (spec["fromRevision"], spec["toRevision"], spec["fromVersion"], spec["toVersion"]) == (
+        "web-1", "web-2", "1", "2",
+    )  # fmt: skip
+    world.rollout("web-1", suspended=True)
+    made = world.turn()
+    assert (tag(made), made.hold) == ("1", "upgrade web-2")
+    world.rollout("web-2")
+    made = world.turn()
+    assert (tag(made), made.revision, made.hold) == ("2", "web-2", None)
+    world.end("Succeeded")
+    made = world.turn()
+    assert (tag(made), made.upgrading, world.status) == ("2", None, {"revision": "web-2"})
+    assert world.turn().create == ()
+
+
+def test_what_failed_does_not_run_and_is_not_tried_again() -> None:
+    world = settled("1")
+    world.change("2")
+    world.rollout("web-2")
+    world.end("Failed")
+    for _ in range(3):
+        made = world.turn()
+        assert (tag(made), made.revision, made.create) == ("1", "web-1", ())
+        assert made.failed is not None
+    assert world.status == {"revision": "web-1", "failedRevision": "web-2"}
+
+
+def test_what_failed_is_tried_again_when_the_policy_changes_or_the_spec_went_elsewhere_and_came_back() -> None:
+    world = settled("1")
+    world.change("2")
+    world.end("Failed")
+    world.turn()
+    world.spec["upgrade"] = {"progressDeadlineSeconds": 900}
+    made = world.turn()
+    assert world.names == (["web-1", "web-2", "web-3"], ["web-2", "web-3"])
+    assert (made.failed, world.upgrades[-1]["spec"]["fromRevision"]) == (None, "web-1")
+    world.end("Failed")
+    assert world.turn().failed is not None
+    made = world.change("1")
+    assert (made.failed, made.create, world.status) == (None, (), {"revision": "web-1"})
+    assert world.turn().failed is None
+    world.change("2")
+    assert world.names[1][-1] == "web-4"
+
+
+def test_an_upgrade_that_touched_nothing_gives_way_and_another_is_waited_for() -> None:
+    world = settled("1")
+    world.change("2")
+    assert world.change("3").cancel == "web-2"
+    made = world.turn()
+    assert (world.names[1], made.upgrading) == (["web-2", "web-3"], "the upgrade web-3 is under way")
+    world.rollout("web-3")
+    made = world.change("4")
+    assert (made.cancel, made.create, tag(made)) == (None, (), "3")
+    world.end("Failed")
+    made = world.turn()
+    assert (world.names[1][-1], tag(made), world.upgrades[-1]["spec"]["fromRevision"]) == ("web-4", "1", "web-1")
+
+
+def test_an_upgrade_that_somebody_removed_has_failed() -> None:
+    world = settled("1")
+    world.change("2")
+    world.upgrades.clear()
+    made = world.turn()
+    assert (made.create, tag(made), world.status) == ((), "1", {"revision": "web-1", "failedRevision": "web-2"})
+    assert world.turn().create == ()
+
+
+def test_an_operator_that_was_killed_between_two_writes_goes_on() -> None:
+    world = settled("1")
+    before = copy.deepcopy(world.status)
+    world.change("2")
+    world.upgrades.clear()  # only the revision had been made
+    world.status = before
+    world.turn()
+    assert world.names == (["web-1", "web-2"], ["web-2"])
+    world.status = before  # and only the status had not been written
+    world.turn()
+    assert world.names == (["web-1", "web-2"], ["web-2"])
+    world.status = {}
+    world.end("Succeeded")
+    assert (tag(world.turn()), world.status) == ("2", {"revision": "web-2"})
+
+
+def test_numbers_of_pods_and_sizes_of_volumes_are_no_revision() -> None:
+    world = settled("1")
+    world.spec["workload"] |= STORAGE
+    assert world.turn().create
+    world.end("Succeeded")
+    world.turn()
+    world.spec["workload"]["storage"] = [{"name": "data", "size": "5Gi", "mountPath": "/data"}]
+    world.spec["scaling"] = {"replicas": 1}
+    made = world.turn()
+    assert made.create == ()
+    assert made.application.spec.workload.storage[0].size == "5Gi"
+
+
+def test_a_field_that_is_stated_as_its_default_makes_no_revision() -> None:
+    world = settled("1")
+    world.spec["workload"]["kind"] = "Deployment"
+    world.spec["upgrade"] = {"strategy": "Rolling"}
+    assert world.turn().create == ()
+
+
+def test_configuration_is_a_revision_and_comes_back_with_it() -> None:
+    world = settled("1")
+    world.spec["config"] = {"env": {"A": "1"}}
+    world.turn()
+    assert world.names[1] == ["web-2"]
+    world.end("Failed")
+    made = world.turn()
+    assert made.application.spec.config is None
+
+
+def test_a_secret_that_is_written_is_a_revision_and_restarts_the_pods() -> None:
+    world = World()
+    world.spec["workload"] |= READS
+    world.versions = {"Secret/keys": "u/1"}
+    assert world.turn().restart is None
+    world.versions = {"Secret/keys": "u/2"}
+    world.turn()
+    assert world.names[1] == ["web-2"]
+    world.rollout("web-2")
+    first = world.turn().restart
+    assert first is not None
+    world.end("Succeeded")
+    assert world.turn().restart == first
+    world.change("2")
+    world.rollout("web-3")
+    assert world.turn().restart == first  # the Secret is as it was
+    world.end("Failed")
+    assert world.turn().restart == first
+
+
+def test_a_secret_that_comes_later_or_goes_is_none_and_its_next_change_is() -> None:
+    world = World()
+    world.spec["workload"] |= READS
+    world.turn()
+    world.versions = {"Secret/keys": "u/1"}
+    assert world.turn().create == ()
+    assert world.status["references"] == {"Secret/keys": "u/1"}
+    assert world.turn().create == ()
+    world.versions = {}
+    assert world.turn().create == ()
+    world.versions = {"Secret/keys": "u/2"}
+    world.turn()
+    assert world.names[1] == ["web-2"]
+
+
+def test_all_that_pods_read_is_a_reference() -> None:
+    source = {"secretKeyRef": {"name": "a", "key": "k"}}
+    workload: Manifest = {
+        "image": {"repository": "web"},
+        "env": [{"name": "A", "valueFrom": source}, {"name": "B", "value": "b"}],
+        "envFrom": [{"configMapRef": {"name": "b"}}, {"secretRef": {"name": "c"}}],
+        "volumes": [
+            {"name": "d", "mountPath": "/d", "secret": {"secretName": "d"}},
+            {"name": "e", "mountPath": "/e", "configMap": {"name": "e"}},
+            {"name": "f", "mountPath": "/f", "projected": {"sources": [{"secret": {"name": "f"}}]}},
+            {"name": "g", "mountPath": "/g", "emptyDir": {}},
+        ],
+    }
+    assert references(any_application({"workload": workload})) == {
+        (SECRETS, "a"), (CONFIG_MAPS, "b"), (SECRETS, "c"), (SECRETS, "d"), (CONFIG_MAPS, "e"), (SECRETS, "f"),
+    }  # fmt: skip
+
+
+def test_old_upgrades_and_revisions_go_and_those_in_use_stay() -> None:
+    world = settled("1", "2", "3", "4", "5")
+    assert world.names[1] == ["web-2", "web-3", "web-4", "web-5"]
+    world.spec["upgrade"] = {"revisionHistoryLimit": 2}
+    made = world.turn()
+    assert [gone.name for gone in made.drop if gone.resource == UPGRADES] == ["web-2", "web-3"]
+    assert world.names == (["web-3", "web-4", "web-5"], ["web-4", "web-5"])
+    assert world.turn().drop == ()
+
+
+def test_a_policy_that_is_taken_away_lets_what_is_under_way_come_to_its_end() -> None:
+    world = settled("1")
+    world.change("2")
+    world.rollout("web-2")
+    policy = world.spec.pop("upgrade")
+    assert tag(world.turn()) == "2"
+    world.rollout("web-1")
+    assert tag(world.turn()) == "1"
+    world.end("Failed")
+    made = world.turn()
+    assert (tag(made), made.revision, made.status) == ("2", None, {})
+    world.spec["upgrade"] = policy
+    assert (world.turn().revision, world.turn().create) == ("web-2", ())
+
+
+def test_a_revision_that_cannot_be_read_is_none() -> None:
+    world = settled("1", "2")
+    world.revisions[-1]["data"]["workload"]["invented"] = True
+    assert read_revision(world.revisions[-1]) is None
+    assert read_revision({"metadata": {"name": "x"}, "revision": 1}) is None
+    first = read_revision(world.revisions[0])
+    assert first is not None
+    assert at_revision(world.application, first).spec.workload.image.tag == "1"

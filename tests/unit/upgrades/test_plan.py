@@ -1,0 +1,293 @@
+"""Which steps an Upgrade takes, forward and back, and what its status says of them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness.application_specs import application
+from timonier.api.application import Application
+from timonier.api.backup_store import BackupStore
+from timonier.api.upgrade import Upgrade
+from timonier.applications.revisions import Revision, read_revision
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason
+from timonier.runs.turn import Run, Seen, steps_of, turn
+from timonier.upgrades.data import backup_before, made_backup, made_restore, restore_data
+from timonier.upgrades.plan import (
+    Surroundings,
+    approved,
+    migration_of,
+    obstacle,
+    paused,
+    probe_of,
+    record_of,
+    run_of,
+    store_ready,
+)
+
+NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
+SCHEMA = {"name": "schema", "command": ["up"], "downCommand": ["down"]}
+INDEX = {"name": "index", "command": ["up"], "backoffLimit": 1}
+VERIFY = {"name": "page", "http": {"port": 8080}}
+BACKED_UP = {
+    "backup": {"storeRef": {"name": "offsite"}, "method": "Command", "command": {"dump": ["d"], "load": ["l"]}}
+}
+MEETS = Outcome(Reason.MIGRATION_FAILED, "no such table")
+
+
+def upgrade(status: dict[str, Any] | None = None, *, cancel: bool = False, **policy: Any) -> Upgrade:
+    metadata = {"name": "web-2", "namespace": "shop", "uid": "u-2", "creationTimestamp": "2026-11-27T08:00:00Z"}
+    spec = {
+        "targetRef": {"name": "web"},
+        "fromRevision": "web-1",
+        "toRevision": "web-2",
+        "policy": policy,
+        "cancel": cancel or None,
+    }
+    return Upgrade.model_validate({"metadata": metadata, "spec": spec, "status": status or {}})
+
+
+def follow(app: Application | None = None, cancel_at: str = "", **policy: Any) -> tuple[list[str], dict[str, Any]]:
+    """Drive it to its end; every step ends well, but for those that `fails` names. What was begun, and the status.
+
+    What was begun is followed by what was to run meanwhile, as `Rollout:web-2`, or `Quiesce:web-1-`, if stopped.
+    """
+    fails: dict[str, Outcome] = policy.pop("fails", {})
+    status: dict[str, Any] = {}
+    begun: list[str] = []
+    now, seen = NOW, Seen()
+    for _ in range(200):
+        now += timedelta(seconds=1)
+        cancel = bool(cancel_at) and any(step.startswith(cancel_at) for step in begun)
+        current = upgrade(status, cancel=cancel, **policy)
+        made = turn(run_of(current, app, now), seen, record_of(current, now), now)
+        status, seen = made.status, Seen()
+        if made.start is not None:
+            rollout = status.get("rollout", {})
+            runs = f"{rollout.get('revision', '')}{'-' if rollout.get('suspended') else ''}"
+            begun.append(f"{made.start.name}:{runs}" if runs else made.start.name)
+            stays = cancel_at and made.start.name.startswith(cancel_at) and not cancel
+            seen = Seen(task=Progress() if stays else fails.get(made.start.name, Outcome()), job="job")
+        elif made.again:
+            now += timedelta(seconds=made.again)
+        if status["phase"] in ("Succeeded", "Failed", "Cancelled"):
+            return begun, status
+    raise AssertionError(f"it does not end: {begun}")
+
+
+def test_the_simplest_upgrade_looks_before_it_rolls_out() -> None:
+    begun, status = follow()
+    assert begun == ["Preflight", "Rollout:web-2"]
+    assert (status["phase"], status["rollout"]) == ("Succeeded", {"revision": "web-2"})
+    assert "rolledBack" not in status
+    assert "downtime" not in status
+
+
+def test_all_that_a_policy_may_ask_for_comes_in_its_order() -> None:
+    policy = {
+        "migrations": [SCHEMA, INDEX],
+        "verify": [VERIFY],
+        "bakeSeconds": 30,
+        "approval": "Manual",
+        "quiesce": True,
+    }
+    begun, status = follow(application(BACKED_UP), **policy)
+    assert begun == [
+        "Preflight", "Backup", "Approve", "Quiesce:web-1-", "Migrate/schema:web-1-", "Migrate/index:web-1-",
+        "Rollout:web-2", "Verify/page:web-2", "Bake:web-2",
+    ]  # fmt: skip
+    assert (status["phase"], status["backup"], set(status["downtime"])) == (
+        "Succeeded",
+        "web-2-before",
+        {"start", "end"},
+    )
+    assert status["bakeUntil"] > status["startTime"]
+
+
+@pytest.mark.parametrize(
+    ("before", "app", "backs_up"),
+    [("Auto", BACKED_UP, True), ("Auto", {}, False), ("Always", {}, True), ("Never", BACKED_UP, False)],
+)
+def test_whether_it_backs_up_first(before: str, app: dict[str, Any], backs_up: bool) -> None:
+    begun, _ = follow(application(app), backupBefore=before)
+    assert ("Backup" in begun) == backs_up
+
+
+def test_what_fails_before_anything_was_touched_leaves_nothing_to_undo() -> None:
+    for step, reason in (("Preflight", "PreflightFailed"), ("Backup", "BackupFailed")):
+        begun, status = follow(application(BACKED_UP), fails={step: Outcome(Reason.REFUSED, "no")})
+        assert begun[-1].startswith(step)
+        assert (status["phase"], status["rollbackReason"]) == ("Failed", reason)
+        assert "rolledBack" not in status
+        assert "rollout" not in status
+
+
+FAILURES = [
+    ("Migrate/schema", Reason.MIGRATION_FAILED, "MigrationFailed"),
+    ("Rollout", Reason.PROGRESS_DEADLINE_EXCEEDED, "ProgressDeadlineExceeded"),
+    ("Rollout", Reason.CRASH_LOOP, "CrashLoop"),
+    ("Rollout", Reason.IMAGE_PULL_FAILED, "ImagePullFailed"),
+    ("Verify/page", Reason.VERIFICATION_FAILED, "VerificationFailed"),
+    ("Bake", Reason.BAKE_FAILED, "BakeFailed"),
+]
+
+
+@pytest.mark.parametrize(("step", "error", "reason"), FAILURES)
+def test_each_failure_has_its_reason_and_all_is_as_before(step: str, error: Reason, reason: str) -> None:
+    policy = {"migrations": [SCHEMA], "verify": [VERIFY], "bakeSeconds": 5}
+    begun, status = follow(fails={step: Outcome(error, "bad")}, **policy)
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+    assert (status["phase"], status["rollbackReason"], status["rolledBack"]) == ("Failed", reason, True)
+    assert status["rollout"] == {"revision": "web-1"}
+    assert status["startTime"] <= status["detectedTime"] <= status["completionTime"]
+
+
+def test_migrations_are_undone_in_reverse_and_only_those_that_had_begun() -> None:
+    policy = {"migrations": [SCHEMA, INDEX | {"downCommand": ["down"], "backoffLimit": 0}, SCHEMA | {"name": "third"}]}
+    begun, _ = follow(fails={"Migrate/index": MEETS}, rollbackData="Command", **policy)
+    assert begun[1:] == [
+        "Migrate/schema:web-1", "Migrate/index:web-1", "Rollback:web-1", "Undo/index:web-1", "Undo/schema:web-1",
+        "Recover:web-1",
+    ]  # fmt: skip
+
+
+def test_with_all_pods_stopped_for_migrations_they_are_for_undoing_them() -> None:
+    begun, status = follow(
+        fails={"Rollout": Outcome(Reason.CRASH_LOOP, "bad")}, migrations=[SCHEMA], rollbackData="Command", quiesce=True
+    )
+    assert begun[1:] == [
+        "Quiesce:web-1-", "Migrate/schema:web-1-", "Rollout:web-2", "Rollback:web-1-", "Undo/schema:web-1-",
+        "Recover:web-1",
+    ]  # fmt: skip
+    assert "end" in status["downtime"]
+
+
+def test_data_comes_back_from_the_backup_before_when_it_can_have_changed() -> None:
+    policy = {"migrations": [SCHEMA], "rollbackData": "RestoreBackup"}
+    begun, _ = follow(application(BACKED_UP), fails={"Migrate/schema": MEETS}, **policy)
+    assert begun[-3:] == ["Rollback:web-1", "RestoreData:web-1", "Recover:web-1"]
+    begun, _ = follow(application(BACKED_UP), fails={"Backup": Outcome(Reason.BACKUP_FAILED, "bad")}, **policy)
+    assert begun[-1] == "Backup"
+
+
+def test_a_migration_is_tried_again_as_often_as_it_says_itself() -> None:
+    begun, _ = follow(fails={"Migrate/schema": MEETS}, migrations=[SCHEMA])
+    assert begun.count("Migrate/schema:web-1") == 1
+    begun, _ = follow(fails={"Migrate/index": MEETS}, migrations=[INDEX])
+    assert begun.count("Migrate/index:web-1") == 2
+    gone = Outcome(Reason.INTERRUPTED, "its pod went away")
+    begun, status = follow(fails={"Migrate/schema": gone}, migrations=[SCHEMA])
+    assert (begun.count("Migrate/schema:web-1"), status["rollbackReason"]) == (1, "MigrationFailed")
+
+
+def test_paused_it_stays_as_it_is_until_a_person_says_so() -> None:
+    begun, _ = follow(
+        fails={"Verify/page": Outcome(Reason.VERIFICATION_FAILED, "bad")}, verify=[VERIFY], onFailure="Pause"
+    )
+    assert begun[-3:] == ["Pause:web-2", "Rollback:web-1", "Recover:web-1"]
+    assert isinstance(paused(upgrade()), Progress)
+    assert paused(upgrade(cancel=True)) == Outcome()
+
+
+def test_cancelled_it_goes_back() -> None:
+    begun, status = follow(cancel_at="Rollout")
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+    assert (status["phase"], status["rollbackReason"], status["rolledBack"]) == ("Cancelled", "Cancelled", True)
+
+
+def test_a_way_back_that_fails_is_said() -> None:
+    begun, status = follow(
+        fails={"Rollout": Outcome(Reason.CRASH_LOOP, "bad"), "Recover": Outcome(Reason.NOT_READY, "still bad")}
+    )
+    assert begun[-1] == "Recover:web-1"
+    assert (status["phase"], status["rollbackReason"]) == ("Failed", "CrashLoop")
+    assert "rolledBack" not in status
+
+
+def revision(number: int) -> Revision:
+    data = {"workload": {"image": {"repository": "web"}}}
+    found = read_revision({"metadata": {"name": f"web-{number}"}, "revision": number, "data": data})
+    assert found is not None
+    return found
+
+
+def test_what_keeps_it_from_beginning() -> None:
+    all_there = Surroundings(application(), revision(1), revision(2))
+    assert obstacle(upgrade(), all_there) is None
+    for around, reason in (
+        (replace(all_there, application=None), Reason.APPLICATION_NOT_FOUND),
+        (replace(all_there, before=None), Reason.REVISION_NOT_FOUND),
+        (replace(all_there, after=None), Reason.REVISION_NOT_FOUND),
+        (replace(all_there, rival="restore monday"), Reason.ANOTHER_RUN),
+    ):
+        words = obstacle(upgrade(), around)
+        assert words is not None
+        assert words[0] is reason
+
+
+def test_approval_is_an_annotation() -> None:
+    waits = approved(upgrade())
+    assert isinstance(waits, Progress)
+    assert "kubectl annotate upgrade web-2 timonier.dev/approve=true" in str(waits.trouble)
+    found = upgrade()
+    metadata = found.metadata.model_copy(update={"annotations": {"timonier.dev/approve": "true"}})
+    assert approved(found.model_copy(update={"metadata": metadata})) == Outcome()
+
+
+def store(ready: str) -> BackupStore:
+    conditions = [{"type": "Ready", "status": ready, "reason": "Unreachable", "message": "it does not answer"}]
+    spec = {"rest": {"url": "https://nobody.example"}, "encryption": {"passwordSecretRef": {"name": "p"}}}
+    metadata = {"name": "offsite", "namespace": "shop", "uid": "s"}
+    return BackupStore.model_validate(
+        {"metadata": metadata, "spec": spec, "status": {"conditions": conditions, "observedGeneration": 0}}
+    )
+
+
+def test_a_backup_that_could_not_be_made_is_said_before_anything_else() -> None:
+    backed_up = application(BACKED_UP)
+    assert store_ready(upgrade(backupBefore="Never"), backed_up, None) is None
+    assert store_ready(upgrade(), application(), None) is None
+    assert store_ready(upgrade(), backed_up, store("True")) is None
+    for missing in (
+        store_ready(upgrade(), backed_up, None),
+        store_ready(upgrade(), backed_up, store("False")),
+        store_ready(upgrade(backupBefore="Always"), application(), store("True")),
+    ):
+        assert missing is not None
+        assert missing.error is Reason.PREFLIGHT_FAILED
+
+
+def test_a_step_knows_its_migration_and_its_probe() -> None:
+    found = upgrade(migrations=[SCHEMA, INDEX], verify=[VERIFY])
+    steps = ("Migrate/index", "Undo/schema", "Migrate/x")
+    assert [getattr(migration_of(found, step), "name", None) for step in steps] == ["index", "schema", None]
+    assert [getattr(probe_of(found, step), "name", None) for step in ("Verify/page", "Verify/x")] == ["page", None]
+
+
+def test_backup_and_restore_are_its_own_or_none() -> None:
+    found = upgrade({"backup": "web-2-before"})
+    made = backup_before(found)
+    assert made_backup(found, None) is None
+    assert made_restore(found, None) is None
+    for phase, error in (("Succeeded", None), ("Failed", Reason.BACKUP_FAILED), ("Cancelled", Reason.BACKUP_FAILED)):
+        outcome = made_backup(found, {**made, "status": {"phase": phase}})
+        assert isinstance(outcome, Outcome)
+        assert outcome.error is error
+    assert isinstance(made_backup(found, made), Progress)
+    foreign = {**made, "metadata": {"name": "web-2-before"}, "status": {"phase": "Succeeded"}}
+    assert getattr(made_backup(found, foreign), "error", None) is Reason.BACKUP_FAILED
+    back = restore_data(found)
+    assert back["spec"]["from"] == {"backupRef": {"name": "web-2-before"}}
+    assert made_restore(found, {**back, "status": {"phase": "Succeeded"}}) == Outcome()
+    assert getattr(made_restore(found, {**back, "status": {"phase": "Failed"}}), "error", None) is Reason.NOT_READY
+    stranger = {**back, "metadata": {"name": "web-2-back"}, "status": {"phase": "Succeeded"}}
+    assert getattr(made_restore(found, stranger), "error", None) is Reason.NOT_READY
+
+
+def test_steps_stay_those_that_it_began_with() -> None:
+    begun = run_of(upgrade(), application(BACKED_UP), NOW)
+    made = turn(begun, Seen(), record_of(upgrade(), NOW), NOW)
+    later: Run = run_of(upgrade(made.status), application(), NOW)
+    assert [plan.name for plan in later.plans] == [step.name for step in steps_of(made.status)]

@@ -1,0 +1,206 @@
+"""What is seen of a revision's image, its pods, and how it stays."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness.application_specs import application
+from timonier.api.moments import stamp
+from timonier.api.policies import UpgradePolicy
+from timonier.api.probes import Probe
+from timonier.api.runs import StepStatus
+from timonier.api.upgrade import Upgrade
+from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.reasons import Reason
+from timonier.upgrades.probing import instruction
+from timonier.upgrades.watching import baking, has_stopped, image_seen, rolled, rolling_back
+
+Manifest = dict[str, Any]
+NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
+POLICY = UpgradePolicy(progress_deadline_seconds=60, bake_seconds=20)
+
+
+def step(name: str = "Rollout", ago: float = 5) -> StepStatus:
+    return StepStatus(name=name, state="Running", start_time=stamp(NOW - timedelta(seconds=ago)))
+
+
+def pod(ready: bool = True, since: float = 5, **container: Any) -> Manifest:
+    at = stamp(NOW - timedelta(seconds=since))
+    condition = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": at}
+    return {
+        "metadata": {"name": "web-a", "creationTimestamp": at},
+        "spec": {"nodeName": "node"},
+        "status": {
+            "phase": "Running",
+            "conditions": [condition],
+            "containerStatuses": [{"name": "web", "image": "web", "ready": ready, "restartCount": 0, **container}],
+        },
+    }
+
+
+def workload(
+    revision: str = "web-2", *, updated: int = 1, ready: int = 1, replicas: int = 1, seen: int = 2
+) -> Manifest:
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "web", "generation": 2, "annotations": {"timonier.dev/revision": revision}},
+        "spec": {"replicas": 1},
+        "status": {
+            "observedGeneration": seen,
+            "replicas": replicas,
+            "updatedReplicas": updated,
+            "readyReplicas": ready,
+        },
+    }
+
+
+def said(found: Outcome | Progress) -> Reason | str | None:
+    return found.error if isinstance(found, Outcome) else "goes on"
+
+
+def roll(live: Manifest | None, *pods: Manifest, name: str = "Rollout", ago: float = 5) -> Reason | str | None:
+    return said(rolled(application(), "web-2", live, pods, step(name, ago), POLICY, NOW))
+
+
+def test_it_is_rolled_out_when_every_pod_is_of_it_and_ready() -> None:
+    assert roll(workload()) is None
+    for live in (
+        None,
+        workload("web-1"),
+        workload(seen=1),
+        workload(updated=0),
+        workload(ready=0),
+        workload(replicas=2),
+    ):
+        assert roll(live) == "goes on"
+        assert roll(live, ago=61) is Reason.PROGRESS_DEADLINE_EXCEEDED
+
+
+PULLS = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+
+
+def crashed(restarts: int) -> Manifest:
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    return {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended, "restartCount": restarts}
+
+
+def test_what_will_not_come_right_is_not_waited_for() -> None:
+    live = workload(ready=0)
+    assert roll(live, pod(ready=False, **PULLS)) == "goes on"  # registries have bad moments
+    assert roll(live, pod(ready=False, **PULLS), ago=31) is Reason.IMAGE_PULL_FAILED
+    assert roll(live, pod(ready=False, **crashed(2))) == "goes on"
+    assert roll(live, pod(ready=False, **crashed(3))) is Reason.CRASH_LOOP
+
+
+def test_on_the_way_back_everything_is_waited_for() -> None:
+    live = workload(ready=0)
+    assert roll(live, pod(ready=False, **crashed(9)), name="Recover", ago=299) == "goes on"
+    assert roll(live, name="Recover", ago=301) is Reason.NOT_READY
+
+
+@pytest.mark.parametrize("data", ["None", "Command", "RestoreBackup"])
+def test_before_data_goes_back_no_pod_of_the_new_revision_is_left(data: str) -> None:
+    def back(live: Manifest | None, ago: float = 5) -> Reason | str | None:
+        metadata = {"name": "web-3", "namespace": "shop", "uid": "u"}
+        spec = {
+            "targetRef": {"name": "web"},
+            "fromRevision": "web-2",
+            "toRevision": "web-3",
+            "policy": {"rollbackData": data},
+        }
+        upgrade = Upgrade.model_validate({"metadata": metadata, "spec": spec})
+        return said(rolling_back(application(), "web-2", live, upgrade, step("Rollback", ago), NOW))
+
+    assert back(workload()) is None
+    assert back(workload(updated=0)) == (None if data == "None" else "goes on")
+    assert back(workload("web-3")) == back(workload(seen=1)) == back(None) == "goes on"
+    assert back(workload(updated=0), ago=61) is None
+
+
+def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
+    none = {"spec": {"replicas": 0}}
+    assert said(has_stopped(none, [])) is None
+    assert said(has_stopped(none, [pod()])) == said(has_stopped(workload(), [])) == "goes on"
+
+
+def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
+    container = {"name": "web", "state": {"waiting": waiting}} if waiting else {}
+    found = {"status": {"containerStatuses": [container] if container else [], "phase": "Pending", **status}}
+    return said(image_seen([found], [], waited))
+
+
+def test_an_image_is_there_when_a_container_of_it_was_made() -> None:
+    assert image(phase="Failed") is None
+    assert image({"reason": "RunContainerError"}) is None
+    assert image({"reason": "ContainerCreating"}) == "goes on"
+    assert image(containerStatuses=[{"imageID": "sha256:0", "state": {}}]) is None
+
+
+def test_an_image_that_is_not_there_is_said() -> None:
+    assert image({"reason": "ErrImagePull"}) == "goes on"
+    assert image({"reason": "ErrImagePull"}, waited=31) is Reason.IMAGE_PULL_FAILED
+    assert image({"reason": "ErrImageNeverPull"}) is Reason.IMAGE_PULL_FAILED
+    assert image({"reason": "InvalidImageName"}) is Reason.IMAGE_PULL_FAILED
+    root = {"reason": "CreateContainerConfigError", "message": "image will run as root"}
+    assert image(root) is Reason.PREFLIGHT_FAILED
+    unscheduled = [{"type": "PodScheduled", "status": "False", "message": "too little memory"}]
+    assert image(conditions=unscheduled) == "goes on"
+    assert image(conditions=unscheduled, waited=61) is Reason.PREFLIGHT_FAILED
+
+
+def test_a_pod_that_is_refused_is_said_with_the_reason() -> None:
+    events = [{"note": "exceeded quota: small"}]
+    assert said(image_seen([], events, 10)) == "goes on"
+    found = image_seen([], events, 61)
+    assert isinstance(found, Outcome)
+    assert (found.error, "exceeded quota" in found.message) == (Reason.PREFLIGHT_FAILED, True)
+
+
+def bake(*pods: Manifest, probes: Outcome | Progress | None = None, ago: float = 5) -> Reason | str | None:
+    return said(baking(pods, probes, step("Bake", ago), POLICY, NOW))
+
+
+def test_it_must_stay_well_for_so_long() -> None:
+    assert bake(pod()) == "goes on"
+    assert bake(pod(), ago=21) is None
+    assert bake(pod(), probes=Progress(), ago=21) == "goes on"
+    assert bake(pod(), probes=Outcome(), ago=21) is None
+    assert bake(pod(), probes=Outcome(Reason.VERIFICATION_FAILED, "bad")) is Reason.BAKE_FAILED
+    assert bake(pod(), probes=Outcome(Reason.INTERRUPTED, "evicted")) is Reason.INTERRUPTED
+
+
+def test_a_restart_or_a_pod_that_stays_away_is_not_well() -> None:
+    def ended(ago: float) -> Manifest:
+        return {"lastState": {"terminated": {"finishedAt": stamp(NOW - timedelta(seconds=ago)), "exitCode": 137}}}
+
+    assert bake(pod(**ended(10)), ago=5) == "goes on"  # that was before
+    assert bake(pod(**ended(2)), ago=5) is Reason.BAKE_FAILED
+    assert bake(pod(ready=False, since=29), ago=40) is None
+    assert bake(pod(ready=False, since=31), ago=40) is Reason.BAKE_FAILED
+    assert bake(pod(ready=False, since=100), ago=5) == "goes on"
+
+
+def test_probes_are_asked_of_the_applications_own_service() -> None:
+    app = application({"workload": {"ports": [{"name": "http", "containerPort": 8080}]}})
+    usual = {"intervalSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3, "successThreshold": 1}
+
+    def asked(**probe: Any) -> Manifest | None:
+        found = instruction([Probe.model_validate({"name": "one", **probe})], app)
+        return (
+            None if found is None else {name: value for name, value in found["probes"][0].items() if name not in usual}
+        )
+
+    page = {"url": "http://web.shop.svc:8080/", "expectStatus": []}
+    assert asked(http={"port": "http"}) == {"name": "one", "http": page}
+    full = {"url": "https://a/b", "expectStatus": [204], "expectBody": "x"}
+    assert asked(http=full) == {"name": "one", "http": full}
+    assert asked(tcp={"port": 5432}) == {"name": "one", "tcp": {"host": "web.shop.svc", "port": 5432}}
+    assert asked(tcp={"port": "none", "host": "db"}) == {"name": "one", "tcp": {"host": "db", "port": 0}}
+    query = {"url": "http://p", "query": "up", "operator": ">", "value": "0"}
+    assert asked(promQL=query) == {"name": "one", "promQL": query}
+    assert asked(exec={"command": ["true"]}) is asked(job={"command": ["true"]}) is None
+    page_probe = Probe.model_validate({"name": "one", "http": {"port": 8080}})
+    told = instruction([page_probe], app, 60)
+    assert told is not None
+    assert told["seconds"] == 60
