@@ -1,9 +1,10 @@
-"""kill -9 at every write of a backup and of a restore: each ends as if nothing had been, and nothing is done twice.
+"""kill -9 at every write of a backup, a restore and an upgrade: each ends as if nothing had been, and nothing is done twice.
 
 The movers are played: what they were told is what would have been done to data.
 """
 
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -12,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from harness.backups import backup, restore, wait_over
+from harness.backups import backup, restore, wait_over, wait_store
 from harness.crashes import Guillotine, run
 from harness.fault_proxy import Moment
 from harness.fixtures import Installation
 from harness.kube import NAMESPACES, Kube
 from harness.movers import PERSISTENT_VOLUMES, PlayedMovers, application_with_volume, played, waiting_store
-from timonier.api.resources import BACKUPS, JOBS, RESTORES
+from harness.upgrades import step_states, wait_upgrade
+from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, JOBS, RESTORES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -59,13 +61,77 @@ def _name(told: dict[str, Any]) -> str:
     return f"{told['task']} of {told['tags']['backup']}" if told["task"] == "backup" else str(told["task"])
 
 
+def upgrades(cluster: Any) -> Callable[[Kube, str], Outcome]:
+    """An upgrade with a backup and a migration, and one that never gets ready and is undone."""
+    policy = {
+        "migrations": [{"name": "schema", "command": ["up"], "downCommand": ["down"]}],
+        "progressDeadlineSeconds": 5,
+        "rollbackData": "Command",
+    }
+    backed_up = {"storeRef": {"name": "offsite"}}
+    waiting = {"name": "more", "size": "1Gi", "mountPath": "/more", "storageClassName": "nowhere"}
+
+    def shop(namespace: str, tag: str, *more: dict[str, Any]) -> dict[str, Any]:
+        image = {"repository": "registry.example/web", "tag": tag}
+        _, made = application_with_volume(namespace, backup=backed_up, upgrade=policy, workload={"image": image})
+        made["spec"]["workload"]["storage"] += more
+        return made
+
+    def play(kube: Kube, namespace: str) -> Outcome:
+        with played(cluster.kubeconfig, namespace) as movers:
+            kube.apply(*waiting_store(namespace), application_with_volume(namespace)[0], shop(namespace, "1"))
+            kube.wait_condition(namespace, "web", "Ready", seconds=60)
+            wait_store(kube, namespace)
+            kube.apply(shop(namespace, "2"))
+            good = wait_upgrade(kube, namespace, "web-2")
+            kube.apply(shop(namespace, "3", waiting))
+            bad = wait_upgrade(kube, namespace, "web-3", phase="Failed")
+            kube.wait("the failure is known", lambda: "failedRevision" in _status(kube, namespace), 30)
+            jobs = kube.list(JOBS, namespace, "timonier.dev/keep")
+        status = _status(kube, namespace)
+        return {
+            "tasks": Counter(_name(told) for _, told in movers.tasks if told["task"] != "survey"),
+            "good": step_states(good),
+            "bad": step_states(bad) | {"reason": bad["rollbackReason"], "rolled back": bad["rolledBack"]},
+            "commands": Counter(re.sub("-[0-9a-f]{8}-", "-", job["metadata"]["name"]) for job in jobs),
+            "revisions": (status["revision"], status["failedRevision"]),
+            "image": (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]["spec"]["containers"][0][
+                "image"
+            ],
+        }
+
+    return play
+
+
+def _status(kube: Kube, namespace: str) -> dict[str, Any]:
+    status: dict[str, Any] = (kube.get(APPLICATIONS, namespace, "web") or {})["status"]
+    return status
+
+
 def test_killed_at_every_write_of_a_backup_and_a_restore(
     cluster: Any, kube: Kube, installation: Installation, tmp_path: Path
 ) -> None:
-    installation.stop()
     play = scenario(cluster, lambda _movers: None)
-    undisturbed, proxy = run(kube, installation, tmp_path, "runs-none", play)
+    undisturbed = killed_at_writes(kube, installation, tmp_path, "runs", play)
     assert undisturbed["tasks"] == {"backup of first": 1, "backup of back-safety": 1, "restore": 1}
+
+
+def test_killed_at_every_write_of_an_upgrade_and_of_one_that_is_rolled_back(
+    cluster: Any, kube: Kube, installation: Installation, tmp_path: Path
+) -> None:
+    undisturbed = killed_at_writes(kube, installation, tmp_path, "upgrades", upgrades(cluster))
+    assert undisturbed["tasks"] == {"backup of web-2-before": 1, "backup of web-3-before": 1}
+    assert undisturbed["commands"] == {
+        "web-2-migrate-schema-1": 1, "web-3-migrate-schema-1": 1, "web-3-undo-schema-1": 1,
+    }  # fmt: skip
+
+
+def killed_at_writes(
+    kube: Kube, installation: Installation, tmp_path: Path, name: str, play: Callable[[Kube, str], Outcome]
+) -> Outcome:
+    """Play a scenario undisturbed, and once for each write at which the operator is killed. Every outcome is the same."""
+    installation.stop()
+    undisturbed, proxy = run(kube, installation, tmp_path, f"{name}-none", play)
     writes = [f"{write.method} {write.path}" for write in proxy.writes if "/events" not in write.path]
     numbers = [write.number for write in proxy.writes if "/events" not in write.path]
     # All of them take a quarter of an hour; each run takes others, so that none is left out for long.
@@ -75,7 +141,7 @@ def test_killed_at_every_write_of_a_backup_and_a_restore(
     failures = []
     for number, write in chosen:
         moment = Moment.BEFORE if number % 2 else Moment.AFTER
-        namespace = f"runs-{number}-{moment.value}"
+        namespace = f"{name}-{number}-{moment.value}"
         try:
             result, _ = run(kube, installation, tmp_path, namespace, play, Guillotine(number, moment))
         except AssertionError as error:
@@ -84,7 +150,8 @@ def test_killed_at_every_write_of_a_backup_and_a_restore(
             failures.append(f"killed {moment.value} write {number} ({write}): {result}")
         kube.delete(NAMESPACES, None, namespace)
         kube.delete(PERSISTENT_VOLUMES, None, f"{namespace}-web")
-    kube.delete(NAMESPACES, None, "runs-none")
-    kube.delete(PERSISTENT_VOLUMES, None, "runs-none-web")
+    kube.delete(NAMESPACES, None, f"{name}-none")
+    kube.delete(PERSISTENT_VOLUMES, None, f"{name}-none-web")
     print(f"killed at {len(chosen)} of {len(numbers)} writes: {', '.join(str(number) for number, _ in chosen)}")
     assert not failures, "\n".join(failures)
+    return undisturbed

@@ -8,15 +8,23 @@ import yaml
 from harness.audit import Call
 from harness.fixtures import newest_bundle
 
-__all__ = ["ELSEWHERE", "NODE_ONLY", "Permission", "each", "exercised", "granted_to_the_bundle"]
+__all__ = [
+    "ELSEWHERE",
+    "NODE_ONLY",
+    "NODE_ONLY_BACKUPS",
+    "Permission",
+    "each",
+    "exercised",
+    "granted_to_the_bundle",
+]
 
 Permission = tuple[str, str, str]
 """Group; resource or resource/subresource; verb."""
 
-NODE_ONLY: frozenset[Permission] = frozenset(
-    {("timonier.dev", "applications", "create"), ("", "pods/exec", "get"), ("", "pods", "delete"),
-     ("timonier.dev", "restores", "create")}
-)  # fmt: skip
+NODE_ONLY_BACKUPS: frozenset[Permission] = frozenset(
+    {("timonier.dev", "applications", "create"), ("", "pods/exec", "get")}
+)
+NODE_ONLY: frozenset[Permission] = NODE_ONLY_BACKUPS | {("", "pods", "delete"), ("timonier.dev", "restores", "create")}
 """Permissions that only real pods make the operator use: the tests of the real node are their witness."""
 ELSEWHERE: frozenset[Permission] = frozenset({("", "pods/exec", "create")})
 """Permissions that only other releases of Kubernetes ask for than that of the tests: 1.35 and newer."""

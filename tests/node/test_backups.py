@@ -11,7 +11,7 @@ from harness.backups import backup, condition, restore, server_store, volume_sto
 from harness.fixtures import Installation, Kubectl
 from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
-from harness.permissions import NODE_ONLY, exercised
+from harness.permissions import NODE_ONLY_BACKUPS, exercised
 from harness.shop import CHECKSUM, DUMP, LOAD, database_application, files_application, rows
 from harness.stores import Stores, damage
 from timonier.api.resources import (
@@ -304,7 +304,7 @@ def test_a_database_is_dumped_and_loaded_while_it_runs(
     wait_over(kube, database, "beside", resource=RESTORES)
     assert run_sql(kubectl, database, "copy", CHECKSUM) == before
     calls = [call for call in audit.calls(installation.user) if call.resource]
-    assert set(exercised(calls)) >= NODE_ONLY
+    assert set(exercised(calls)) >= NODE_ONLY_BACKUPS
 
 
 def test_a_load_that_fails_leaves_the_database_as_it_was_and_a_dump_that_fails_is_no_backup(

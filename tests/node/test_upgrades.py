@@ -1,14 +1,15 @@
 """Upgrades of a shop with real pods, data and requests: to a good version, and back from bad ones."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.audit import AuditLog
 from harness.backups import condition, server_store, wait_store
 from harness.fixtures import Installation, Kubectl
 from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
+from harness.permissions import Permission, exercised
 from harness.shop import (
     CHECKSUM,
     DUMP,
@@ -58,7 +59,7 @@ def images(kube: Kube, namespace: str) -> set[str]:
 
 
 def test_a_shop_is_upgraded_without_a_failed_request_and_comes_back_from_every_bad_version(
-    kube: Kube, kubectl: Kubectl, shop_namespace: str, stores: Stores
+    kube: Kube, kubectl: Kubectl, shop_namespace: str, stores: Stores, installation: Installation, audit: AuditLog
 ) -> None:
     namespace = shop_namespace
     policy = POLICY | {"rollbackData": "RestoreBackup"}
@@ -112,6 +113,12 @@ def test_a_shop_is_upgraded_without_a_failed_request_and_comes_back_from_every_b
         "UpgradeFailed",
         "True",
     )
+    assert ("timonier.dev", "restores", "create") in calls_of(installation, audit)
+
+
+def calls_of(installation: Installation, audit: AuditLog) -> set[Permission]:
+    """What the operator was seen to do since the test began."""
+    return set(exercised([call for call in audit.calls(installation.user) if call.resource]))
 
 
 def test_migrations_are_undone_by_their_own_commands_with_all_pods_stopped_and_the_operator_killed(
@@ -156,7 +163,7 @@ def stateful(namespace: str, **workload: Any) -> Manifest:
 
 
 def test_a_stateful_set_comes_back_although_its_pod_never_gets_ready_and_an_image_that_is_not_there_is_noticed_first(
-    kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, tmp_path: Path
+    kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, installation: Installation, audit: AuditLog
 ) -> None:
     kube.apply(stateful(namespace))
     kube.wait_condition(namespace, "files", "Ready", seconds=60)
@@ -168,6 +175,7 @@ def test_a_stateful_set_comes_back_although_its_pod_never_gets_ready_and_an_imag
     workload = kube.get(STATEFUL_SETS, namespace, "files")
     assert workload is not None
     assert workload["status"]["readyReplicas"] == 2
+    assert ("", "pods", "delete") in calls_of(installation, audit)
 
     pods = {pod["metadata"]["uid"] for pod in kube.list(PODS, namespace, "timonier.dev/application=files")}
     image = {"repository": "example.test/nobody-has-it", "tag": "1", "pullPolicy": "Never"}
