@@ -1,6 +1,6 @@
-"""kill -9 at every write of a backup, a restore and an upgrade: each ends as if nothing had been, and nothing is done twice.
+"""kill -9 at every write of a backup, a restore and an upgrade: each ends as if nothing had been.
 
-The movers are played: what they were told is what would have been done to data.
+Nothing is done twice, and nothing is lost. The movers are played: what they were told is what would have been done to data.
 """
 
 import os
@@ -89,15 +89,14 @@ def upgrades(cluster: Any) -> Callable[[Kube, str], Outcome]:
             kube.wait("the failure is known", lambda: "failedRevision" in _status(kube, namespace), 30)
             jobs = kube.list(JOBS, namespace, "timonier.dev/keep")
         status = _status(kube, namespace)
+        workload = kube.get(DEPLOYMENTS, namespace, "web") or {}
         return {
             "tasks": Counter(_name(told) for _, told in movers.tasks if told["task"] != "survey"),
             "good": step_states(good),
             "bad": step_states(bad) | {"reason": bad["rollbackReason"], "rolled back": bad["rolledBack"]},
             "commands": Counter(re.sub("-[0-9a-f]{8}-", "-", job["metadata"]["name"]) for job in jobs),
             "revisions": (status["revision"], status["failedRevision"]),
-            "image": (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]["spec"]["containers"][0][
-                "image"
-            ],
+            "image": workload["spec"]["template"]["spec"]["containers"][0]["image"],
         }
 
     return play
@@ -129,7 +128,7 @@ def test_killed_at_every_write_of_an_upgrade_and_of_one_that_is_rolled_back(
 def killed_at_writes(
     kube: Kube, installation: Installation, tmp_path: Path, name: str, play: Callable[[Kube, str], Outcome]
 ) -> Outcome:
-    """Play a scenario undisturbed, and once for each write at which the operator is killed. Every outcome is the same."""
+    """Play a scenario undisturbed, and once for each write at which the operator is killed: each ends the same."""
     installation.stop()
     undisturbed, proxy = run(kube, installation, tmp_path, f"{name}-none", play)
     writes = [f"{write.method} {write.path}" for write in proxy.writes if "/events" not in write.path]
