@@ -34,7 +34,9 @@ cluster: $(STAMP)
 node: $(STAMP)
 	$(BIN)/pytest --durations=10 $(NODE) tests/node
 
-test: lint types check-generated unit cluster node
+# Both clusters at once, where TOGETHER says so: their tests wait most of the time.
+test: lint types check-generated unit
+	@$(MAKE) --no-print-directory $(TOGETHER) cluster node
 
 demo: $(STAMP)
 	@$(BIN)/python scripts/demo.py $(KEEP)

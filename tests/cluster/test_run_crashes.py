@@ -1,6 +1,7 @@
 """kill -9 at every write of a backup, a restore and an upgrade: each ends as if nothing had been.
 
-Nothing is done twice, and nothing is lost. The movers are played: what they were told is what would have been done to data.
+Nothing is done twice, and nothing is lost. The movers are played: what they were told is what would have been done
+to data.
 """
 
 import os
