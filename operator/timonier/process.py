@@ -44,6 +44,7 @@ from timonier.engine.lease import Election
 from timonier.engine.metrics import distribution_version
 from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
+from timonier.recovery.reconciler import RecoveryReconciler
 from timonier.runs.background import Background
 from timonier.runs.driver import Driver, Gate
 from timonier.runs.movers import Movers
@@ -67,6 +68,7 @@ RECONCILERS: Final = (
     BackupPolicyReconciler,
     BackupReconciler,
     BackupStoreReconciler,
+    RecoveryReconciler,
     RestoreReconciler,
     UpgradeReconciler,
 )
@@ -210,9 +212,13 @@ class _Replica:
                 controller.notice(change)
 
     def _tell_others(self, change: Change) -> None:
-        """What a reconciler wrote is news to those of other kinds; what it created also to those of its kind."""
+        """What a reconciler wrote is news to those of other kinds; what it created also to those of its kind.
+
+        A status is news to those of its kind who watch it expressly.
+        """
         for controller in self._controllers:
-            if change.urgent or controller.reconciler.primary != change.resource:
+            reconciler = controller.reconciler
+            if change.urgent or reconciler.primary != change.resource or change.resource in reconciler.watched:
                 controller.notice(change)
 
     def _wake(self, resource: Resource, request: Request) -> None:
@@ -294,6 +300,7 @@ def _reconcilers(
         ("backuppolicy", BackupPolicyReconciler(driver)),
         ("backupstore", BackupStoreReconciler(cache, applier, recorder, movers)),
         ("backup", BackupReconciler(driver, gate)),
+        ("recovery", RecoveryReconciler(driver)),
         ("restore", RestoreReconciler(driver, gate)),
         ("upgrade", UpgradeReconciler(driver, gate)),
     ]

@@ -21,6 +21,7 @@ WITNESSES = {
     "test_conversion.py",
     "test_crash_safety.py",
     "test_leadership.py",
+    "test_recovery.py",
     "test_upgrades.py",
 }
 

@@ -15,6 +15,7 @@ from timonier.api.fields import (
     EnvName,
     Labels,
     Model,
+    Number,
     PortName,
     Seconds,
     Size,
@@ -37,7 +38,7 @@ from timonier.api.pods import (
     Toleration,
     Volume,
 )
-from timonier.api.policies import BackupPolicy, UpgradePolicy
+from timonier.api.policies import BackupPolicy, RecoveryPolicy, UpgradePolicy
 from timonier.api.runs import ConditionModel, Time
 
 __all__ = [
@@ -488,6 +489,9 @@ class ApplicationSpec(Model):
         "Upgrade: checked, backed up, migrated, verified, and rolled back when it fails. If unset, a change replaces "
         "the pods as the platform does.",
     )
+    recovery: RecoveryPolicy | None = Field(
+        default=None, description="What is done when the application is unwell; if unset, status only tells."
+    )
     adopt: bool | None = Field(
         default=None,
         description="Take over an existing workload of this name, without a restart where the spec says what it is. "
@@ -517,6 +521,52 @@ class LastBackup(Model):
     size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
 
 
+class RecoveryEvent(Model):
+    """One thing that was done to make the application well again."""
+
+    time: Time = Field(description="When.")
+    action: Annotated[str, Field(max_length=64)] = Field(description="What was done.")
+    reason: Annotated[str, Field(max_length=64)] = Field(description="What was the matter, in a word.")
+    target: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Pod, revision or Restore that it was about."
+    )
+    uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Which pod of that name.")
+    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Why, as a sentence.")
+    recovered_seconds: Number | None = Field(
+        default=None, description="Seconds from the beginning of the trouble until the application was well again."
+    )
+
+
+class RecoveryProbeStatus(Model):
+    """A recovery probe that fails."""
+
+    name: DnsLabel = Field(description="Name of the probe.")
+    failures: Number = Field(description="Failures in a row.")
+    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="What it last said.")
+
+
+class RecoveryStatus(Model):
+    """What is the matter, and what has been done about it."""
+
+    trouble: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="What is the matter, in a word."
+    )
+    message: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Why, as a sentence.")
+    since: Time | None = Field(default=None, description="Since when.")
+    rung: Annotated[int, Field(ge=0, le=16)] | None = Field(
+        default=None, description="How many rungs of the ladder have been tried."
+    )
+    bad_revision: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="ControllerRevision that was given up, as it did not stay well."
+    )
+    probes: tuple[RecoveryProbeStatus, ...] = Field(
+        default=(), max_length=8, description="Probes that fail.", json_schema_extra=keyed_by("name")
+    )
+    history: tuple[RecoveryEvent, ...] = Field(
+        default=(), max_length=20, description="What was done, newest first.", json_schema_extra=ATOMIC
+    )
+
+
 class ApplicationStatus(Model):
     """What the operator observes."""
 
@@ -525,8 +575,8 @@ class ApplicationStatus(Model):
     )
     conditions: tuple[ConditionModel, ...] = Field(
         default=(), max_length=16,
-        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; BackupHealthy with spec.backup, and "
-        "UpgradeFailed with spec.upgrade.",
+        description="Verdicts: Ready, Progressing, Available, Stalled, Suspended; BackupHealthy with spec.backup, "
+        "UpgradeFailed with spec.upgrade, and RecoverySuspended with spec.recovery.",
         json_schema_extra=keyed_by("type"),
     )  # fmt: skip
     image: Annotated[str, Field(max_length=1024)] | None = Field(
@@ -561,6 +611,9 @@ class ApplicationStatus(Model):
         default={},
         max_length=256,
         description="State of the Secrets and ConfigMaps that came after the revision which refers to them.",
+    )
+    recovery: RecoveryStatus | None = Field(
+        default=None, description="What is the matter, and what has been done about it; with spec.recovery."
     )
     last_backup: LastBackup | None = Field(default=None, description="The newest good backup.")
     last_schedule_time: Time | None = Field(

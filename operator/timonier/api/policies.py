@@ -229,15 +229,15 @@ class UpgradePolicy(Model):
     )
 
 
-RecoveryAction = Literal["RestartPod", "ReschedulePod", "RollbackRevision", "RestoreBackup", "Alert"]
+RecoveryAction = Literal["RestartPod", "RollbackRevision", "RestoreBackup", "Alert"]
 
 
 class Rung(Model):
     """One rung of the ladder."""
 
     action: RecoveryAction = Field(
-        description="RestartPod deletes the pod; ReschedulePod also keeps the new one off that node for a while; "
-        "RollbackRevision brings back the revision before; RestoreBackup the last good backup; Alert only tells."
+        description="RestartPod deletes the pod, as gently as it asks for; RollbackRevision brings back the revision "
+        "before, with spec.upgrade; RestoreBackup the data of the last good backup; Alert only tells."
     )
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(
         default=300, description="Seconds to wait for it to help before the next rung.", json_schema_extra=DEFAULTED
@@ -283,7 +283,7 @@ class RecoveryPolicy(Model):
     enabled: bool = Field(default=True, description="Act; false only tells.", json_schema_extra=DEFAULTED)
     ladder: tuple[Rung, ...] = Field(
         default=(), max_length=8,
-        description="What is tried, in order. If unset: RestartPod, ReschedulePod, Alert: nothing that changes data or "
+        description="What is tried, in order. If unset: RestartPod twice, then Alert; nothing that changes data or "
         "revision.",
         json_schema_extra=ATOMIC,
     )  # fmt: skip

@@ -29,6 +29,7 @@ __all__ = [
     "course",
     "read_revision",
     "references",
+    "revision_before",
 ]
 
 _TERMINAL: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
@@ -203,12 +204,35 @@ def _outcomes(
             current = revision
         elif revision.name == last:  # of an older one it is known already, or it has been left behind since
             failed = revision
+    current, failed = _given_up(application, by_name, upgrades, current, failed)
     lost = by_name.get(last)
     if lost is not None and lost.name not in {upgrade["metadata"]["name"] for upgrade in upgrades}:
         failed = lost  # somebody removed its Upgrade: nobody knows what it did
     if current is None or (failed is not None and failed.number <= current.number):
         failed = None
     return current, failed
+
+
+def _given_up(
+    application: Application,
+    by_name: Mapping[str, Revision],
+    upgrades: Sequence[Manifest],
+    current: Revision | None,
+    failed: Revision | None,
+) -> tuple[Revision | None, Revision | None]:
+    """Once recovery has given up what runs, that has failed, and what ran before it is the good one."""
+    bad = application.status.get("recovery", {}).get("badRevision")
+    if current is None or current.name != bad:
+        return current, failed
+    before = revision_before(current.name, upgrades)
+    good = by_name.get(before) if before else None
+    return (good, current) if good is not None else (current, failed)
+
+
+def revision_before(revision: str, upgrades: Sequence[Manifest]) -> str | None:
+    """The name of the revision that an Upgrade replaced by this one; None where there is none."""
+    came = (upgrade for upgrade in upgrades if upgrade["spec"]["toRevision"] == revision)
+    return next((str(upgrade["spec"]["fromRevision"]) for upgrade in came), None)
 
 
 def _decide(

@@ -81,7 +81,7 @@ class Reconciler(Protocol):
 
     @property
     def watched(self) -> tuple[Resource, ...]:
-        """The other kinds that it must hear of."""
+        """The other kinds that it must hear of; its own as well, where others write statuses that matter to it."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:

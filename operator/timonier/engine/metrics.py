@@ -30,6 +30,8 @@ __all__ = [
     "RECONCILE_PANICS",
     "RECONCILE_TIME",
     "RECONCILE_TOTAL",
+    "RECOVERY_ACTIONS",
+    "RECOVERY_TIME",
     "REGISTRY",
     "ROLLBACKS",
     "RUN_TIME",
@@ -114,6 +116,14 @@ BACKUP_LAST_SUCCESS = Gauge(
 RUN_TIME = Histogram(
     "timonier_run_duration_seconds", "Seconds from start to end of a run, by how it ended.",
     ["kind", "phase"], buckets=(1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200), registry=REGISTRY,
+)  # fmt: skip
+RECOVERY_ACTIONS = Counter(
+    "timonier_recovery_actions", "What was done to make applications well again, by what was the matter.",
+    ["action", "reason"], registry=REGISTRY,
+)  # fmt: skip
+RECOVERY_TIME = Histogram(
+    "timonier_recovery_duration_seconds", "Seconds from the beginning of trouble until an application was well again.",
+    ["reason"], buckets=(10, 30, 60, 120, 300, 600, 1800, 3600, 10800), registry=REGISTRY,
 )  # fmt: skip
 ROLLBACKS = Counter(
     "timonier_upgrade_rollbacks", "Upgrades that were rolled back, by reason.", ["reason"], registry=REGISTRY

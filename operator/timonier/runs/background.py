@@ -59,6 +59,10 @@ class Background:
             return None
         return task.result() if task.done() else Progress()
 
+    def wake(self, resource: Resource, request: Request) -> None:
+        """Have whoever works on an object look at it again."""
+        self._wake(resource, request)
+
     async def stop(self, work: Work) -> None:
         """Cancel it, and forget it."""
         task = self._tasks.pop(work, None)

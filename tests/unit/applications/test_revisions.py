@@ -297,3 +297,26 @@ def test_a_revision_that_cannot_be_read_is_none() -> None:
     first = read_revision(world.revisions[0])
     assert first is not None
     assert at_revision(world.application, first).spec.workload.image.tag == "1"
+
+
+def test_a_revision_that_recovery_gives_up_has_failed_and_the_one_before_runs() -> None:
+    world = settled("1", "2")
+    world.status["recovery"] = {"badRevision": "web-2"}
+    made = world.turn()
+    assert (tag(made), made.revision, made.create) == ("1", "web-1", ())
+    assert world.status == {"revision": "web-1", "failedRevision": "web-2"}
+    for _ in range(2):
+        world.status["recovery"] = {"badRevision": "web-2"}
+        assert tag(world.turn()) == "1"
+    world.status["recovery"] = {"badRevision": "web-2"}
+    world.change("3")
+    assert world.upgrades[-1]["spec"]["fromRevision"] == "web-1"
+    world.end("Succeeded")
+    world.status["recovery"] = {"badRevision": "web-2"}
+    assert tag(world.turn()) == "3"
+
+
+def test_a_first_revision_cannot_be_given_up() -> None:
+    world = settled("1")
+    world.status["recovery"] = {"badRevision": "web-1"}
+    assert (tag(world.turn()), world.status) == ("1", {"revision": "web-1"})

@@ -1,0 +1,1 @@
+"""Recovery: what is the matter with an application, and what is done about it."""
