@@ -377,3 +377,33 @@ def test_an_operator_that_is_killed_during_a_hook_thaws_what_it_froze_and_freeze
     failed = wait_over(kube, files, "first", phase="Failed")
     assert condition(failed, "Succeeded")["reason"] == "HookFailed"
     assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw"
+
+
+def test_a_backup_is_restored_on_trial_by_schedule_and_on_demand(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    look = ["sh", "-c", "test $(ls /data/a/b | wc -l) = 200"]
+    policy = {"storeRef": {"name": "offsite"}, "verify": {"schedule": "* * * * *", "job": look}}
+    kube.apply(*server_store(files, stores()), files_application(files, backup=policy), backup(files, "files"))
+    wait_over(kube, files, "first")
+    before = checksum(kubectl, files)
+    bad = {"scratch": {"application": "files", "job": ["sh", "-c", "echo no such file >&2; exit 4"]}}
+    kube.apply(restore(files, "files", name="bad", to=bad, backoffLimit=0))
+    failed = wait_over(kube, files, "bad", resource=RESTORES, phase="Failed")
+    assert condition(failed, "Succeeded")["reason"] == "VerificationFailed"
+    assert "exit code 4: no such file" in condition(failed, "Succeeded")["message"]
+
+    def verified() -> str | None:
+        found = kube.get(BACKUPS, files, "first") or {}
+        result: str | None = found["status"].get("verified", {}).get("result")
+        return result
+
+    assert kube.wait("a trial has ended", verified, 120, 0.5) == "Passed"
+    print(kubectl("get", "backups,restores", "--namespace", files))
+    kube.apply(files_application(files, backup={"storeRef": {"name": "offsite"}}))
+    kube.wait(
+        "the volumes of trials are gone",
+        lambda: [found["metadata"]["name"] for found in kube.list(PERSISTENT_VOLUME_CLAIMS, files)] == ["files-data"],
+        60,
+    )
+    assert checksum(kubectl, files) == before

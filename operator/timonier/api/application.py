@@ -620,6 +620,9 @@ class ApplicationStatus(Model):
         default=None,
         description="Time of the backup schedule that was last begun or left out; at first, when it was made.",
     )
+    last_verification_time: Time | None = Field(
+        default=None, description="Time of the schedule of trial restores that was last begun or left out."
+    )
     next_backup_time: Time | None = Field(default=None, description="When the schedule makes the next one.")
 
 

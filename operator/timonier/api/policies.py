@@ -95,6 +95,11 @@ class BackupPolicy(Model):
                 ".command",
             ),
             (
+                "!has(self.verify) || !has(self.verify.job) || !has(self.method) || self.method == 'Files'",
+                "verify.job goes with method: Files, whose data has a place",
+                ".verify",
+            ),
+            (
                 "has(self.storeRef) || (has(self.method) && self.method == 'Snapshot')",
                 "storeRef is needed for the methods Files and Command",
                 ".storeRef",

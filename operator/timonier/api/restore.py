@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from timonier.api.fields import ATOMIC, DEFAULTED, DnsLabel, DnsName, Model, keyed_by, rules
 from timonier.api.metadata import Metadata
 from timonier.api.policies import Method
-from timonier.api.probes import Hook, Probe
+from timonier.api.probes import Command, Hook, Probe
 from timonier.api.runs import LocalRef, RunSpec, RunStatus, StoreRef, Time, immutable
 
 __all__ = [
@@ -105,14 +105,26 @@ class ClaimTarget(Model):
     confirm: DnsName = Field(description="Its name once more: its present content is replaced.")
 
 
+class Scratch(Model):
+    """Into volumes that are gone afterwards: a restore on trial. The application is not touched."""
+
+    application: DnsName = Field(description="Application that the backup is of, and whose volumes are made anew.")
+    job: Command | None = Field(
+        default=None,
+        description="Program and arguments in the application's image, with the restored data in its place; exit code "
+        "0 is good. Without it, names, sizes and contents are compared.",
+    )
+
+
 class RestoreTo(Model):
     """Where to."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "[has(self.inPlace), has(self.newApplication), has(self.claim)].filter(x, x).size() == 1",
-                "state exactly one of inPlace, newApplication and claim",
+                "[has(self.inPlace), has(self.newApplication), has(self.claim), has(self.scratch)]"
+                ".filter(x, x).size() == 1",
+                "state exactly one of inPlace, newApplication, claim and scratch",
             ),
             (
                 "!has(self.claim) || self.claim.confirm == self.claim.name",
@@ -126,6 +138,7 @@ class RestoreTo(Model):
         default=None, description="Into an application that does not exist yet."
     )
     claim: ClaimTarget | None = Field(default=None, description="Into a volume that no application is managed on.")
+    scratch: Scratch | None = Field(default=None, description="Into volumes that are gone afterwards, on trial.")
 
 
 class RestoreHooks(Model):

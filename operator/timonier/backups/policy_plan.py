@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -12,8 +12,10 @@ from timonier.api.backup import Backup
 from timonier.api.conditions import Condition, condition_of, merged
 from timonier.api.moments import moment, span, stamp
 from timonier.api.policies import BackupPolicy
+from timonier.api.restore import Restore
 from timonier.backups.retention import KeptBackup, retain
 from timonier.backups.schedule import Decision, ScheduleError, Timing, decide
+from timonier.backups.trial_plan import failed_before, plan_trial
 from timonier.engine.events import Transition
 from timonier.runs import story
 from timonier.runs.reasons import Reason, Words
@@ -41,7 +43,8 @@ class Forget:
 class Plan:
     """What to do: `create` a Backup, `cancel` others, have stores `forget`, `drop` objects that no store has a part of.
 
-    `status` is this policy's part of the Application's status; `again` in how many seconds to look.
+    `status` is this policy's part of the Application's status; `again` in how many seconds to look. `trial` is a
+    Restore to create, `verified` what trial restores have found, by the name of the Backup.
     """
 
     status: dict[str, Any] = field(default_factory=dict)
@@ -51,12 +54,21 @@ class Plan:
     drop: tuple[Backup, ...] = ()
     again: float | None = None
     events: tuple[Transition, ...] = ()
+    trial: dict[str, Any] | None = None
+    verified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def plan(application: Application, backups: Sequence[Backup], used: frozenset[str], now: datetime) -> Plan:
+def plan(
+    application: Application,
+    backups: Sequence[Backup],
+    used: frozenset[str],
+    now: datetime,
+    trials: Sequence[Restore] = (),
+) -> Plan:
     """Decide for one Application. `backups` are all of it, `used` the names of those that a run relies on.
 
-    Without a policy there is nothing to do, and nothing to say.
+    `trials` are the Restores on trial that the policy has had made. Without a policy there is nothing to do, and
+    nothing to say.
     """
     policy = application.spec.backup
     if policy is None:
@@ -64,10 +76,12 @@ def plan(application: Application, backups: Sequence[Backup], used: frozenset[st
     good = _newest_good(backups)
     try:
         timing = Timing.of_backups(policy)
+        trying = Timing.of_verification(policy)
     except ScheduleError as error:
-        words = Reason.SCHEDULE_INVALID, f"spec.backup.schedule: {error}"
+        words = Reason.SCHEDULE_INVALID, f"spec.backup: {error}"
         return _told(application, _standing(good), words, Plan(), now)
-    status = _standing(good)
+    tried = plan_trial(application, trying, good, trials, now)
+    status = _standing(good) | dict(tried.status)
     decision: Decision | None = None
     if timing is not None:
         last = application.status.get("lastScheduleTime")
@@ -85,15 +99,17 @@ def plan(application: Application, backups: Sequence[Backup], used: frozenset[st
     else:
         made = Plan()
     words = _health(policy, timing, decision, backups, good, now)
+    if words[0] is Reason.BACKED_UP and good is not None and (failed := tried.failed or failed_before(good)):
+        words = Reason.TRIAL_FAILED, failed
     going = _going(policy, backups, used, now)
     made = Plan(create=made.create, cancel=made.cancel, forget=tuple(_by_store(going)), drop=_without_data(going))
     wait = (decision.again - now).total_seconds() if decision and decision.again else None
     again = None if wait is None else max(0.0, wait)
+    again = min((each for each in (again, tried.again) if each is not None), default=None)
     if policy.retention is not None and policy.retention.max_age_days is not None:
         again = min(again or 3600.0, 3600.0)
-    return _told(
-        application, status, words, Plan(made.status, made.create, made.cancel, made.forget, made.drop, again), now
-    )
+    made = replace(made, again=again, trial=tried.create, verified=tried.verified)
+    return _told(application, status, words, made, now)
 
 
 def backup_of(application: Application, policy: BackupPolicy, scheduled: datetime) -> dict[str, Any]:
@@ -204,10 +220,7 @@ def _told(application: Application, status: Mapping[str, Any], words: Words, mad
     if (before is None or before["reason"] != reason) and reason not in _SILENT:
         kind: Literal["Normal", "Warning"] = "Warning" if verdict == "False" else "Normal"
         events = (Transition(reason, message, action="Backup", type=kind),)
-    return Plan(
-        dict(status) | {"conditions": conditions},
-        made.create, made.cancel, made.forget, made.drop, made.again, events,
-    )  # fmt: skip
+    return replace(made, status=dict(status) | {"conditions": conditions}, events=events)
 
 
 _UNDECIDED: Final = frozenset({Reason.NO_BACKUP_YET, Reason.SUSPENDED})

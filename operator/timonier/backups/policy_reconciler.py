@@ -10,6 +10,7 @@ from timonier.api.backup import Backup
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, UPGRADES
+from timonier.api.restore import Restore
 from timonier.api.runs import StoreRef
 from timonier.backups.access import unready
 from timonier.backups.observing import Observer
@@ -26,6 +27,7 @@ from timonier.runs.outcome import Outcome
 __all__ = ["BackupPolicyReconciler"]
 
 _MANAGER: Final = "timonier-backups"
+_VERIFIER: Final = "timonier-verification"
 _STEP: Final = "forget"
 _DEADLINE: Final = 3600
 _LOOK_AGAIN: Final = 15.0
@@ -41,6 +43,8 @@ class BackupPolicyReconciler:
         Rule(APPLICATIONS.group, (APPLICATIONS.plural,), ("list", "watch")),
         Rule(APPLICATIONS.group, (f"{APPLICATIONS.plural}/status",), ("patch",)),
         Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "delete", "get", "list", "patch", "watch")),
+        Rule(BACKUPS.group, (f"{BACKUPS.plural}/status",), ("patch",)),
+        Rule(RESTORES.group, (RESTORES.plural,), ("create", "list", "watch")),
         *RULES,
     )
 
@@ -57,7 +61,8 @@ class BackupPolicyReconciler:
             return (change.key,) if change.urgent else ()
         if change.resource == BACKUPS:
             return (Request(change.key.namespace, change.application),) if change.application else ()
-        owned = change.resource == JOBS and change.owner is not None and change.owner[0] == APPLICATIONS
+        ours = (JOBS, RESTORES)
+        owned = change.resource in ours and change.owner is not None and change.owner[0] == APPLICATIONS
         return (change.owner[1],) if owned and change.owner is not None else ()
 
     async def reconcile(self, request: Request) -> Result:
@@ -70,11 +75,19 @@ class BackupPolicyReconciler:
         if application is None:
             return Result()
         backups = [found for found in map(_backup, self._cache.about(BACKUPS, request)) if found is not None]
-        wanted = plan(application, backups, frozenset(self._used(request)), datetime.now(UTC))
+        owned = self._cache.owned(application.metadata.uid)
+        trials = [trial for resource, child in owned if resource == RESTORES and (trial := read(Restore, child))]
+        wanted = plan(application, backups, frozenset(self._used(request)), datetime.now(UTC), trials)
         _show(request, wanted.status)
         if wanted.create is not None:
             # Before the time is remembered as begun: its name makes it one however often it is tried.
             await self._applier.create(BACKUPS, wanted.create)
+        if wanted.trial is not None:
+            await self._applier.create(RESTORES, wanted.trial)
+        for name, verdict in wanted.verified.items():
+            tried = self._cache.get(BACKUPS, Request(request.namespace, name))
+            if tried is not None:
+                await self._applier.apply_status(BACKUPS, tried, {"verified": verdict}, manager=_VERIFIER)
         if await self._applier.apply_status(APPLICATIONS, manifest, wanted.status, manager=_MANAGER):
             for event in wanted.events:
                 await self._recorder.record(APPLICATIONS, manifest, event)

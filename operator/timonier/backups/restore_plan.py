@@ -12,7 +12,7 @@ from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
-from timonier.api.restore import External, NewApplication, Restore
+from timonier.api.restore import External, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
 from timonier.applications.status import verdict_of
@@ -49,6 +49,7 @@ __all__ = [
     "safety_backup",
     "safety_name",
     "target_of",
+    "tried_on",
 ]
 
 APPLICATION_LINE: Final = "TIMONIER-APPLICATION"
@@ -98,6 +99,11 @@ def target_of(restore: Restore) -> str | None:
     if place.in_place:
         return place.in_place.application
     return place.new_application.name if place.new_application else None
+
+
+def tried_on(restore: Restore) -> str | None:
+    """The name of the Application whose backup is restored on trial; None when it is no trial."""
+    return restore.spec.to.scratch.application if restore.spec.to.scratch else None
 
 
 def choice(restore: Restore, backups: Iterable[Backup]) -> Backup | Words:
@@ -169,6 +175,8 @@ def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]
         yield Reason.NOT_SUPPORTED, "spec.include: Spec is not there yet: restore into a new application"
     if restore.spec.to.in_place:
         yield from _in_place(restore.spec.to.in_place.application, backup, around)
+    elif restore.spec.to.scratch:
+        yield from _on_trial(restore.spec.to.scratch, backup, around)
     elif restore.spec.to.claim:
         yield from _into_claim(restore.spec.to.claim.name, backup, around)
     else:
@@ -199,6 +207,15 @@ def _in_place(name: str, backup: Backup, around: Surroundings) -> Iterator[Words
     policy = around.application.spec.backup
     if backup.status.get("method") == "Command" and (policy is None or policy.command is None):
         yield Reason.NOT_SUPPORTED, f"to load a dump, the Application {name} needs spec.backup.command"
+    yield _missing_places(backup, around)
+
+
+def _on_trial(scratch: Scratch, backup: Backup, around: Surroundings) -> Iterator[Words | None]:
+    if around.application is None:
+        yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {scratch.application} in this namespace"
+        return
+    if scratch.job and backup.status.get("method") == "Command":
+        yield Reason.NOT_SUPPORTED, "a dump has no place in a pod: leave out the job, and it is read in full"
     yield _missing_places(backup, around)
 
 
@@ -242,7 +259,7 @@ def facts(restore: Restore, around: Surroundings) -> dict[str, Any]:
     backup = around.backup
     if not isinstance(backup, Backup) or around.store is None:
         return {}
-    target = target_of(restore)
+    target = target_of(restore) or tried_on(restore)
     return {
         "backup": backup.metadata.name,
         "method": backup.status["method"],
@@ -255,7 +272,7 @@ def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
     """The Restore as a run with its steps; `known` goes into its status when it begins."""
     metadata = restore.metadata
     return Run(
-        what=f"restore of {target_of(restore) or 'a volume'}",
+        what=f"restore of {target_of(restore) or tried_on(restore) or 'a volume'}",
         generation=metadata.generation,
         created=metadata.creation_timestamp,
         spec=restore.spec,
@@ -303,12 +320,14 @@ def _steps_of_new(method: str) -> Iterator[StepPlan]:
     yield StepPlan(RESUME, mark=_LET_GO)
 
 
-def instruction(backup: Mapping[str, Any]) -> dict[str, Any]:
-    """What the mover is told, from the status of the Backup: to write its files, or to give away its dump."""
+def instruction(backup: Mapping[str, Any], *, on_trial: bool = False) -> dict[str, Any]:
+    """What the mover is told, from the status of the Backup: to write its files, or to give away, or read, its dump."""
+    known = {"manifestHash": backup["manifestHash"]} if backup.get("manifestHash") else {}
     if backup.get("method") == "Command":
-        return {"task": "send", "snapshot": backup["snapshotID"]}
-    told: dict[str, Any] = {"task": "restore", "snapshot": backup["snapshotID"], "target": "/data"}
-    return told | ({"manifestHash": backup["manifestHash"]} if backup.get("manifestHash") else {})
+        return {"task": "prove", "snapshot": backup["snapshotID"]} | known if on_trial else {
+            "task": "send", "snapshot": backup["snapshotID"],
+        }  # fmt: skip
+    return {"task": "restore", "snapshot": backup["snapshotID"], "target": "/data"} | known
 
 
 def new_application(

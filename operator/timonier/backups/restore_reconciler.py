@@ -48,7 +48,9 @@ from timonier.backups.restore_plan import (
     safety_backup,
     safety_name,
     target_of,
+    tried_on,
 )
+from timonier.backups.trials import follower, place_of, scratch_mounts, trial_identity, volumes_of
 from timonier.backups.volumes import DATA_FOLDER, mounts, name_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
@@ -241,6 +243,8 @@ class _Turn:
         store = self._observer.store(StoreRef.model_validate(status["store"]), self._namespace)
         if store is None:
             return Outcome(Reason.STORE_NOT_FOUND, f"there is no BackupStore {status['store']['name']} any more")
+        if self._restore.spec.to.scratch is not None:
+            return await self._try(manifest, step, status, store)
         place = await self._place(status, Backup.model_validate(found).spec.target_ref.name)
         if isinstance(place, Outcome):
             return place
@@ -256,6 +260,27 @@ class _Turn:
             node=place.node,
             application=target_of(self._restore),
             tolerations=place.tolerations,
+        )
+        return await self._driver.movers.start(manifest, RESTORES, task, store)
+
+    async def _try(
+        self, manifest: Manifest, step: StepStatus, backup: Mapping[str, Any], store: BackupStore
+    ) -> Outcome | None:
+        """Restore into volumes that go with the mover's pod."""
+        application = self._observer.application(self._key(tried_on(self._restore) or ""))
+        scratch = self._restore.spec.to.scratch
+        if application is None or scratch is None:
+            return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
+        attempt = step.attempts or 1
+        task = Task(
+            name=job_name(manifest, step.name, attempt),
+            host=hostname(manifest, step.name, attempt),
+            instruction=instruction(backup, on_trial=True) | await self._driver.movers.breaking_again(manifest, step),
+            deadline=self._restore.spec.timeout_seconds,
+            identity=trial_identity(application),
+            tolerations=application.spec.workload.tolerations,
+            scratch=scratch_mounts(application, backup.get("volumes", ())),
+            follower=follower(application, scratch.job, backup.get("volumes", ())) if scratch.job else None,
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
 
@@ -311,6 +336,11 @@ class _Turn:
         refused = await self._observer.refusal(store, self._namespace) if store else None
         if restore.spec.to.claim is not None:
             return await self._around_claim(restore.spec.to.claim.name, backup, store, refused)
+        if (tried := tried_on(restore)) is not None:
+            application = self._observer.application(self._key(tried))
+            storages = volumes_of(application) if application else ()
+            there = tuple(name for name in backup.status.get("volumes", ()) if place_of(storages, name) is not None)
+            return Surroundings(backup, application, store=store, refused=refused, places=there)
         application = self._application()
         if application is None:
             return Surroundings(backup, store=store, refused=refused)

@@ -19,7 +19,7 @@ from timonier.mover.probe import probe
 from timonier.mover.repository import locks, open_repository, unlock
 from timonier.mover.restic import OPEN_SECONDS, Restic, from_environment
 from timonier.mover.restore import restore
-from timonier.mover.streams import receive, send
+from timonier.mover.streams import prove, receive, send
 from timonier.mover.survey import application, forget, survey
 
 __all__ = ["main"]
@@ -30,6 +30,7 @@ _TASKS: dict[str, _Task] = {
     "application": application,
     "backup": backup,
     "forget": forget,
+    "prove": prove,
     "receive": receive,
     "restore": restore,
     "send": send,

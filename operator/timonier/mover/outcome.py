@@ -17,6 +17,7 @@ __all__ = [
     "Lock",
     "MoverError",
     "ProbeResult",
+    "ProveResult",
     "RestoreResult",
     "Result",
     "SendResult",
@@ -105,6 +106,14 @@ class RestoreResult(Result):
     files: int
     manifest_hash: str
     in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProveResult(Result):
+    """What was read, and is whole."""
+
+    snapshot: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from timonier.mover.guard import guarded
 from timonier.mover.instruction import Instruction
 from timonier.mover.manifest import contents
 from timonier.mover.meeting import DONE, GIVES, TAKES, meet
-from timonier.mover.outcome import BackupResult, MoverError, SendResult
+from timonier.mover.outcome import BackupResult, MoverError, ProveResult, SendResult
 from timonier.mover.repository import snapshots
 from timonier.mover.restic import Restic
 
-__all__ = ["receive", "send"]
+__all__ = ["prove", "receive", "send"]
 
 _WAIT_SECONDS = 300.0
 _CHUNK = 1 << 16
@@ -54,6 +54,17 @@ def send(instruction: Instruction, restic: Restic) -> SendResult:
     with meet(os.environ, instruction.seconds("waitSeconds", _WAIT_SECONDS)) as peer:
         peer.sendall(GIVES)
         return _give(restic, held.snapshot, path, peer)
+
+
+def prove(instruction: Instruction, restic: Restic) -> ProveResult:
+    """Read a backup that was received in full: restic holds each piece against its hash."""
+    held = contents(restic, instruction.snapshot())
+    expected = instruction.optional_text("manifestHash")
+    if expected and expected != held.hash:
+        raise MoverError("Mismatch", f"Snapshot {held.snapshot} holds something else than the backup should.")
+    for path, _ in held.parts:
+        restic.discard("dump", held.snapshot, path)
+    return ProveResult(held.snapshot, held.bytes)
 
 
 def _store(restic: Restic, options: list[str], payloads: Iterable[bytes]) -> tuple[str, int]:

@@ -135,7 +135,10 @@ class Driver:
             await self.movers.remove(manifest["metadata"]["namespace"], step.job_ref)
 
     async def _tidy(self, manifest: Manifest, *, keep: bool) -> None:
-        """Jobs of a run that failed, and those that are to stay, are kept for their logs, without their Secrets."""
+        """Jobs of a run that failed, and those that are to stay, are kept for their logs, without their Secrets.
+
+        Those with volumes of their own go, as the volumes would stay with them.
+        """
         namespace = manifest["metadata"]["namespace"]
         for resource, child in tuple(self.cache.owned(manifest["metadata"]["uid"])):
             if resource != JOBS:
@@ -143,10 +146,14 @@ class Driver:
             name = child["metadata"]["name"]
             if KEEP_LABEL in child["metadata"]["labels"]:
                 continue
-            if keep and finished(child):
+            if keep and finished(child) and not _has_scratch(child):
                 await self.movers.disarm(namespace, name)
             else:
                 await self.movers.remove(namespace, name)
+
+
+def _has_scratch(job: Manifest) -> bool:
+    return any("ephemeral" in volume for volume in job["spec"]["template"]["spec"].get("volumes", ()))
 
 
 def _key(manifest: Manifest) -> Request:

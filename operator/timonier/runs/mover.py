@@ -24,7 +24,9 @@ __all__ = [
     "STORE_LABEL",
     "UNLOCK_LABEL",
     "ClaimMount",
+    "Follower",
     "Identity",
+    "ScratchMount",
     "Task",
     "hostname",
     "job",
@@ -61,6 +63,27 @@ class ClaimMount:
     claim: str
     path: str
     read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchMount:
+    """A volume that is made with the mover's pod and goes with it; `claim` is the spec of its claim."""
+
+    path: str
+    claim: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """What runs in the mover's pod once the mover has done well: a container and what its pod needs for it.
+
+    The folders of the mover's scratch volumes are mounted in it as `mounts` says, by their paths in the mover.
+    """
+
+    container: Mapping[str, Any]
+    volumes: tuple[Mapping[str, Any], ...]
+    mounts: Mapping[str, str]
+    pod: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +129,8 @@ class Task:
     application: str | None = None
     tolerations: tuple[Toleration, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    scratch: tuple[ScratchMount, ...] = ()
+    follower: Follower | None = None
 
     @property
     def unlocks(self) -> bool:
@@ -202,6 +227,7 @@ def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str])
     shelf = ClaimMount(store.pvc.claim_name, STORE_FOLDER, only_reads(task, store)) if store.pvc else None
     claims = [*task.claims, *([shelf] if shelf else [])]
     volumes = {mount.claim: f"claim-{index}" for index, mount in enumerate(claims)}
+    scratch = {f"scratch-{index}": mount for index, mount in enumerate(task.scratch)}
     files = [name for name in sorted(entries) if not _VARIABLE.fullmatch(name)]
     container = {
         "name": CONTAINER,
@@ -217,6 +243,7 @@ def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str])
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
             *([{"name": "credentials", "mountPath": _CREDENTIALS_FOLDER, "readOnly": True}] if files else []),
             *({"name": volumes[mount.claim], "mountPath": mount.path, "readOnly": mount.read_only} for mount in claims),
+            *({"name": name, "mountPath": mount.path} for name, mount in scratch.items()),
         ],
     }
     pod = {
@@ -238,10 +265,30 @@ def _pod(task: Task, image: str, store: BackupStoreSpec, entries: Sequence[str])
                 }
                 for mount in claims
             ),
+            *(
+                {"name": name, "ephemeral": {"volumeClaimTemplate": {"spec": dict(mount.claim)}}}
+                for name, mount in scratch.items()
+            ),
         ],
         "tolerations": [stated_fields(toleration) for toleration in task.tolerations],
     }
+    if task.follower is not None:
+        pod = _followed(pod, task.follower, {mount.path: name for name, mount in scratch.items()})
     return pod | ({"affinity": _only_on(task.node)} if task.node else {})
+
+
+def _followed(pod: Mapping[str, Any], follower: Follower, scratch: Mapping[str, str]) -> dict[str, Any]:
+    """The mover goes first; what follows sees nothing of its credentials."""
+    own = {volume["name"]: f"own-{volume['name']}"[:_LONGEST_NAME] for volume in follower.volumes}
+    mounts = [{**mount, "name": own[mount["name"]]} for mount in follower.container.get("volumeMounts", ())]
+    mounts += [{"name": scratch[path], "mountPath": place} for path, place in follower.mounts.items()]
+    return {
+        **pod,
+        **follower.pod,
+        "initContainers": pod["containers"],
+        "containers": [{**follower.container, "volumeMounts": mounts}],
+        "volumes": [*pod["volumes"], *({**volume, "name": own[volume["name"]]} for volume in follower.volumes)],
+    }
 
 
 def _environment(task: Task, entries: Sequence[str], *, locks: bool) -> list[dict[str, Any]]:

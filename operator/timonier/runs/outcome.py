@@ -82,9 +82,7 @@ def command_outcome(job: Manifest, pods: Sequence[Manifest], failed: Reason) -> 
     ended = next((found for pod in _newest_first(pods) if (found := _terminated(pod))), None)
     if ended is None:
         return Outcome(Reason.INTERRUPTED, "its pod went away before it was done", ended=_end_of(job))
-    said = " ".join(str(ended.get("message", "")).split())[-_LONGEST_SAID:]
-    code = f"it ended with exit code {ended.get('exitCode')}" + (f": {said}" if said else "")
-    return Outcome(failed, code, ended=_end_of(job))
+    return Outcome(failed, _exit(ended), ended=_end_of(job))
 
 
 def _end_of(job: Manifest) -> datetime | None:
@@ -99,10 +97,31 @@ def _outcome_of(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
         return Outcome(Reason.TIMED_OUT, "it did not end in time and was stopped")
     if failed is None and not pods:
         return Outcome(Reason.INTERRUPTED, "its pod was removed before its result could be read")
+    for pod in _newest_first(pods):
+        first = _terminated(pod, "initContainerStatuses")
+        if first is not None:
+            return _followed(_left(first), pod)
     ended = next((found for pod in _newest_first(pods) if (found := _terminated(pod))), None)
     if ended is None:
         return Outcome(Reason.INTERRUPTED, "its pod went away before it was done")
     return _left(ended)
+
+
+def _followed(mover: Outcome, pod: Manifest) -> Outcome:
+    """How a mover and what came after it ended."""
+    if mover.error is not None:
+        return mover
+    ended = _terminated(pod)
+    if ended is None:
+        return Outcome(Reason.INTERRUPTED, "its pod went away before it was done")
+    if ended.get("exitCode") == 0:
+        return mover
+    return Outcome(Reason.VERIFICATION_FAILED, f"with the restored data, {_exit(ended)}", ended=mover.ended)
+
+
+def _exit(ended: Mapping[str, Any]) -> str:
+    said = " ".join(str(ended.get("message", "")).split())[-_LONGEST_SAID:]
+    return f"it ended with exit code {ended.get('exitCode')}" + (f": {said}" if said else "")
 
 
 def _ended_as(job: Manifest, type_: str) -> Mapping[str, Any] | None:
@@ -114,8 +133,8 @@ def _newest_first(pods: Sequence[Manifest]) -> list[Manifest]:
     return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]), reverse=True)
 
 
-def _terminated(pod: Manifest) -> Mapping[str, Any] | None:
-    statuses = pod.get("status", {}).get("containerStatuses", ())
+def _terminated(pod: Manifest, which: str = "containerStatuses") -> Mapping[str, Any] | None:
+    statuses = pod.get("status", {}).get(which, ())
     return next((ended for status in statuses if (ended := status.get("state", {}).get("terminated"))), None)
 
 

@@ -126,6 +126,8 @@ class Reason(StrEnum):
     """The API server refuses an object that is needed: a quota, a policy or a rule of its own."""
 
     # How a backup policy stands.
+    TRIAL_FAILED = "TrialFailed"
+    """The last trial restore failed: what is in the store may not come back."""
     BACKED_UP = "BackedUp"
     """There is a good backup, and the schedule is kept."""
     NO_BACKUP_YET = "NoBackupYet"

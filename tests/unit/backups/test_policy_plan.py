@@ -8,6 +8,7 @@ import pytest
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.conditions import condition_of
+from timonier.api.restore import Restore
 from timonier.backups.policy_plan import Plan, plan
 
 NOW = datetime(2026, 11, 27, 8, 0, 30, tzinfo=UTC)
@@ -153,3 +154,62 @@ def test_the_same_backups_are_forgotten_by_a_job_of_the_same_name() -> None:
     )
     other = plan(application(retention={"last": 2}), backups, NOBODY, NOW).forget[0]
     assert first.id == second.id != other.id
+
+
+TRIED = {"schedule": "0 * * * *"}
+
+
+def trial(backup: str = "good", phase: str | None = "Succeeded", hour: int = 7, message: str = "") -> Restore:
+    condition = {"type": "Succeeded", "status": "True", "reason": "X", "message": message}
+    status = {
+        "phase": phase,
+        "backup": backup,
+        "completionTime": f"2026-11-27T0{hour}:30:00Z",
+        "conditions": [condition],
+    }
+    spec = {"from": {"backupRef": {"name": backup}}, "to": {"scratch": {"application": "web"}}}
+    metadata = {"name": f"web-trial-{hour}", "namespace": "shop", "uid": f"t{hour}"}
+    return Restore.model_validate({"metadata": metadata, "spec": spec, "status": status if phase else {}})
+
+
+def due_trial(**policy: Any) -> Application:
+    return application({"lastVerificationTime": "2026-11-27T07:00:00Z"}, verify=TRIED | policy)
+
+
+def test_the_newest_good_backup_is_restored_on_trial_when_it_is_time() -> None:
+    made = plan(due_trial(job=["look", "here"]), [backup("old", hours(5)), backup("good", hours(1))], NOBODY, NOW)
+    assert made.trial is not None
+    assert made.trial["metadata"]["name"] == "web-trial-202611270800"
+    assert made.trial["metadata"]["ownerReferences"][0]["controller"] is True
+    assert made.trial["spec"]["from"] == {"backupRef": {"name": "good"}}
+    assert made.trial["spec"]["to"] == {"scratch": {"application": "web", "job": ["look", "here"]}}
+    Restore.model_validate(made.trial | {"metadata": made.trial["metadata"] | {"uid": "x"}})
+    assert made.status["lastVerificationTime"] == "2026-11-27T08:00:00Z"
+    assert made.again == hours(1).total_seconds() - 30
+
+
+def test_without_a_good_backup_or_while_another_trial_is_under_way_there_is_none() -> None:
+    assert plan(due_trial(), [backup("bad", hours(1), "Failed")], NOBODY, NOW).trial is None
+    running = plan(due_trial(), [backup("good", hours(1))], NOBODY, NOW, [trial(phase=None)])
+    assert (running.trial, running.status["lastVerificationTime"]) == (None, "2026-11-27T07:00:00Z")
+    new = plan(application(verify=TRIED), [backup("good", hours(1))], NOBODY, NOW)
+    assert (new.trial, new.status["lastVerificationTime"]) == (None, "2026-11-27T08:00:30Z")
+
+
+def test_what_a_trial_found_is_said_of_its_backup_and_counts_for_the_newest() -> None:
+    good = backup("good", hours(1))
+    passed = plan(due_trial(), [good], NOBODY, NOW, [trial(hour=6, phase="Failed", message="old"), trial()])
+    assert passed.verified == {"good": {"time": "2026-11-27T07:30:00Z", "result": "Passed"}}
+    assert verdict(passed) == ("True", "BackedUp")
+    failed = plan(due_trial(), [good], NOBODY, NOW, [trial(phase="Failed", message="it has other files")])
+    assert failed.verified["good"]["result"] == "Failed"
+    assert verdict(failed) == ("False", "TrialFailed")
+    assert "it has other files" in str(condition_of(failed.status, "BackupHealthy"))
+    other = plan(due_trial(), [good], NOBODY, NOW, [trial("old", "Failed", message="gone")])
+    assert verdict(other) == ("True", "BackedUp")
+    known = good.model_copy(update={"status": {**good.status, "verified": {"time": "t", "result": "Failed"}}})
+    assert verdict(plan(due_trial(), [known], NOBODY, NOW)) == ("False", "TrialFailed")
+
+
+def test_a_schedule_of_trials_that_is_none_is_said() -> None:
+    assert verdict(plan(application(verify={"schedule": "often"}), [], NOBODY, NOW)) == ("False", "ScheduleInvalid")

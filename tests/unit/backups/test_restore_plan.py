@@ -17,6 +17,7 @@ from timonier.backups.restore_plan import (
     claim_of_pod,
     facts,
     has_stopped,
+    instruction,
     is_own,
     is_well,
     made_safe,
@@ -24,6 +25,8 @@ from timonier.backups.restore_plan import (
     obstacle,
     run_of,
     safety_backup,
+    target_of,
+    tried_on,
 )
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
@@ -299,3 +302,30 @@ def test_a_backup_of_a_store_is_found_by_its_run_or_its_snapshot(run: str, chose
     source = {"external": {"storeRef": {"name": "offsite"}, "run": run}}
     found = choice(restore(source), backups)
     assert (found.metadata.name if isinstance(found, Backup) else found[0]) == chosen
+
+
+def on_trial(job: list[str] | None = None) -> Restore:
+    return restore(to={"scratch": {"application": "web"} | ({"job": job} if job else {})})
+
+
+def test_on_trial_the_application_is_not_touched() -> None:
+    found = on_trial()
+    assert (target_of(found), tried_on(found), tried_on(restore())) == (None, "web", None)
+    around = Surroundings(backup(), application(), store=STORE, places=("data",))
+    assert obstacle(found, around) is None
+    assert [step.name for step in run_of(found, facts(found, around)).plans] == ["Load"]
+    assert facts(found, around)["application"] == "web"
+    assert instruction({"method": "Files", "snapshotID": "s"}, on_trial=True)["task"] == "restore"
+    assert instruction({"method": "Command", "snapshotID": "s"}, on_trial=True) == {"task": "prove", "snapshot": "s"}
+
+
+def test_what_keeps_a_trial_from_beginning() -> None:
+    def reason(found: Restore, **around: Any) -> Reason | None:
+        usual: dict[str, Any] = {"backup": backup(), "application": application(), "store": STORE, "places": ("data",)}
+        words = obstacle(found, Surroundings(**(usual | around)))
+        return words[0] if words else None
+
+    assert reason(on_trial(), application=None) is Reason.APPLICATION_NOT_FOUND
+    assert reason(on_trial(), places=()) is Reason.VOLUMES_DIFFER
+    assert reason(on_trial(["look"]), backup=backup(method="Command", volumes=[])) is Reason.NOT_SUPPORTED
+    assert reason(on_trial(), backup=backup(method="Command", volumes=[])) is None
