@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test unit cluster node lint types generate check-generated bench bench-backups lock clean
+.PHONY: demo picture test unit cluster node lint types generate check-generated bench bench-backups bench-upgrades lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -64,6 +64,9 @@ bench: $(STAMP)
 # Needs root and Linux, as a real node does.
 bench-backups: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python tests/bench/backups.py $(BENCH)
+
+bench-upgrades: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/bench/upgrades.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

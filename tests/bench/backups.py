@@ -12,25 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster.cluster import Cluster, running
-from devcluster.spec import ClusterSpec
 from harness.backups import PASSWORD, backup, restore, server_store, volume_store, wait_over, wait_store
-from harness.fixtures import OPERATOR_NAMESPACE, install
-from harness.images import busybox_archive, mover_archive, static_busybox
+from harness.benchmark import NAMESPACE, benchmark, impossible
 from harness.kube import Kube
-from harness.loopback_service import LoopbackService
 from harness.movers import PERSISTENT_VOLUMES
-from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
 from harness.shop import files_application
 from harness.stores import Server, rest_server
 from timonier.api.moments import moment
 from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS, RESTORES
-
-NAMESPACE = "bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +105,20 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
-    busybox = static_busybox()
-    if busybox is None or os.geteuid() != 0:
-        print("not measured: it takes root and busybox-static")
+    reason = impossible()
+    if reason is not None:
+        print(f"not measured: {reason}")
         return 0
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        cluster = stack.enter_context(running(ClusterSpec(name="bench-backups", nodes="real"), folder / "cluster"))
-        assert isinstance(cluster, Cluster)
-        cluster.load_image(busybox_archive(folder, busybox))
-        cluster.load_image(mover_archive(folder))
-        kube = Kube(cluster.kubeconfig)
-        replicas: list[OperatorProcess] = []
-        install(kube, LoopbackService(lambda: replicas).url)
-        account = service_account_kubeconfig(
-            cluster.kubeconfig, OPERATOR_NAMESPACE, "timonier", folder / "timonier.kubeconfig"
-        )
-        replicas.append(start_operator(account, OPERATOR_NAMESPACE, folder / "timonier.log"))
-        stack.callback(replicas[0].stop)
-        replicas[0].wait_ready()
-        server = stack.enter_context(rest_server(cluster.host_address, folder / "store"))
-        kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        kube.apply(files_application(NAMESPACE))
-        kube.wait_condition(NAMESPACE, "files", "Ready", seconds=90)
-        data = folder_of(kube, "files-data")
+    with (
+        benchmark("bench-backups") as bench,
+        rest_server(bench.cluster.host_address, bench.folder / "store") as store,
+    ):
+        bench.kube.apply(files_application(NAMESPACE))
+        bench.kube.wait_condition(NAMESPACE, "files", "Ready", seconds=90)
+        data = folder_of(bench.kube, "files-data")
         fill(data, arguments.megabytes, arguments.files)
         for number in range(arguments.rounds):
-            for pair in measure(kube, server, data, number):
+            for pair in measure(bench.kube, store, data, number):
                 print(pair.row(arguments.megabytes), flush=True)
     return 0
 
