@@ -334,29 +334,34 @@ def hook(name: str, script: str, **fields: object) -> Manifest:
     return {"name": name, "exec": {"command": ["sh", "-c", script]}, **fields}
 
 
+def by_job(name: str, script: str, **fields: object) -> Manifest:
+    return {"name": name, "job": {"command": ["sh", "-c", script]}, **fields}
+
+
 def test_hooks_run_around_a_backup_and_those_afterwards_whatever_happened(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
     hooks = {
-        "pre": [hook("freeze", "echo freeze >> /data/story")],
+        "pre": [hook("freeze", "echo freeze >> /data/story"), by_job("look", "true")],
         "post": [hook("thaw", "echo thaw >> /data/story")],
     }
     policy = {"storeRef": {"name": "offsite"}, "hooks": hooks}
     kube.apply(files_application(files, backup=policy), *server_store(files, stores()), backup(files, "files"))
     made = wait_over(kube, files, "first")["status"]
     assert [(step["name"], step["state"]) for step in made["steps"]] == [
-        ("PreHook/freeze", "Succeeded"), ("Transfer", "Succeeded"), ("PostHook/thaw", "Succeeded"),
+        ("PreHook/freeze", "Succeeded"), ("PreHook/look", "Succeeded"), ("Transfer", "Succeeded"),
+        ("PostHook/thaw", "Succeeded"),
     ]  # fmt: skip
     assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw"
 
     hooks["pre"].append(hook("refuse", "echo not now >&2; exit 7"))
-    hooks["post"].append(hook("tolerated", "exit 1", onError="Continue"))
+    hooks["post"].append(by_job("tolerated", "exit 1", onError="Continue"))
     kube.apply(files_application(files, backup=policy), backup(files, "files", "second"))
     failed = wait_over(kube, files, "second", phase="Failed")
     assert condition(failed, "Succeeded")["reason"] == "HookFailed"
     assert "exit code 7: not now" in condition(failed, "Succeeded")["message"]
     assert [step["state"] for step in failed["status"]["steps"]] == [
-        "Succeeded", "Failed", "Skipped", "Succeeded", "Succeeded",
+        "Succeeded", "Succeeded", "Failed", "Skipped", "Succeeded", "Succeeded",
     ]  # fmt: skip
     assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw\nfreeze\nthaw"
 

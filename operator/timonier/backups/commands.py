@@ -5,8 +5,10 @@ from typing import Final
 
 from timonier.api.application import Application
 from timonier.api.probes import Hook
-from timonier.api.resources import Resource
+from timonier.api.resources import JOBS, PODS, Resource
 from timonier.api.runs import StepStatus
+from timonier.applications.children import config_name
+from timonier.applications.workload import command_pod
 from timonier.backups.dumps import dump, load
 from timonier.backups.observing import Observer
 from timonier.engine.client import Client
@@ -14,9 +16,11 @@ from timonier.engine.contract import Manifest, Request
 from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container, Ended, run_command
 from timonier.runs.background import work_of
+from timonier.runs.commands import command_job
 from timonier.runs.driver import Driver
 from timonier.runs.hooks import container_of, hook_of, lost, outcome_of_hook
-from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.mover import job_name
+from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, progress_of
 from timonier.runs.reasons import Reason
 
 __all__ = ["Commands"]
@@ -35,7 +39,7 @@ class Commands:
         self._resource = resource
         self._observer = observer
 
-    def begin_hook(
+    async def begin_hook(
         self,
         run: Manifest,
         step: StepStatus,
@@ -44,14 +48,36 @@ class Commands:
     ) -> Progress | Outcome:
         """Begin a hook. It must have been written before that it runs."""
         hook = hook_of(step.name, *hooks)
-        if application is None or hook is None or hook.exec is None:
+        if application is None or hook is None:
             return Outcome(Reason.HOOK_FAILED, "the Application has no such hook any more")
+        if hook.job is not None:
+            config = config_name(application)
+            pod = command_pod(application, hook.job.command, image=hook.job.image, config=config, volumes=False)
+            name = job_name(run, step.name, step.attempts or 1)
+            await self._driver.applier.create(
+                JOBS, command_job(run, self._resource, name, pod, seconds=hook.timeout_seconds)
+            )
+            return Progress(again=_POLL)
         self._driver.background.start(work_of(run, step), self._resource, _key(run), self._hook(application, hook))
         return Progress()
 
-    def look_at_hook(self, run: Manifest, step: StepStatus) -> Progress | Outcome:
-        """How a hook stands that has begun."""
-        return self._driver.background.look(work_of(run, step)) or lost(step.name)
+    async def look_at_hook(
+        self, run: Manifest, step: StepStatus, hooks: tuple[Sequence[Hook], Sequence[Hook]]
+    ) -> Progress | Outcome | None:
+        """How a hook stands that has begun. One that is a Job outlives the operator; of a command nobody else knows."""
+        hook = hook_of(step.name, *hooks)
+        if hook is None or hook.job is None:
+            return self._driver.background.look(work_of(run, step)) or lost(step.name)
+        namespace, name = run["metadata"]["namespace"], job_name(run, step.name, step.attempts or 1)
+        job = await self._driver.applier.live(JOBS, namespace, name)
+        if job is None:
+            return lost(step.name) if step.job_ref else None
+        selector = f"batch.kubernetes.io/job-name={name}"
+        pods = await self._driver.applier.some(PODS, namespace, label_selector=selector)
+        if not finished(job):
+            return progress_of(pods)
+        found = command_outcome(job, pods, Reason.HOOK_FAILED)
+        return Outcome() if found.error is None else outcome_of_hook(hook, found.message)
 
     async def look_at_dump(
         self, run: Manifest, step: StepStatus, job: str, application: Application | None

@@ -94,8 +94,6 @@ def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
         yield Reason.NOT_SUPPORTED, f"the method {method} is not there yet"
     if method == "Command" and _commands(around.application) is None:
         yield Reason.NOT_SUPPORTED, f"the method Command needs spec.backup.command in the Application {name}"
-    if any(hook.job for hooks in hooks_of(around.application) for hook in hooks):
-        yield Reason.NOT_SUPPORTED, "hooks with a job are not there yet: use exec"
     if where is None:
         yield (
             Reason.STORE_NOT_STATED,

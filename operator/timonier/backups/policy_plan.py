@@ -18,6 +18,7 @@ from timonier.backups.schedule import Decision, ScheduleError, Timing, decide
 from timonier.backups.trial_plan import failed_before, plan_trial
 from timonier.engine.events import Transition
 from timonier.runs import story
+from timonier.runs.names import shortened
 from timonier.runs.reasons import Reason, Words
 
 __all__ = ["Forget", "Plan", "backup_of", "plan"]
@@ -118,7 +119,10 @@ def backup_of(application: Application, policy: BackupPolicy, scheduled: datetim
     return {
         "apiVersion": "timonier.dev/v1",
         "kind": "Backup",
-        "metadata": {"namespace": metadata.namespace, "name": f"{_short(metadata.name)}-{scheduled:%Y%m%d%H%M}"},
+        "metadata": {
+            "namespace": metadata.namespace,
+            "name": f"{shortened(metadata.name, _LONGEST_NAME)}-{scheduled:%Y%m%d%H%M}",
+        },
         "spec": {
             "targetRef": {"name": metadata.name},
             "reason": "Scheduled",
@@ -126,12 +130,6 @@ def backup_of(application: Application, policy: BackupPolicy, scheduled: datetim
             "timeoutSeconds": policy.timeout_seconds,
         },
     }
-
-
-def _short(name: str) -> str:
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _acted(application: Application, decision: Decision, under_way: Sequence[Backup]) -> Plan:

@@ -34,7 +34,7 @@ from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
-from timonier.runs.hooks import is_hook
+from timonier.runs.hooks import hook_of, is_hook
 from timonier.runs.mover import APPLICATION_FILE, ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
 from timonier.runs.outcome import Outcome, Progress
@@ -102,7 +102,9 @@ class _Turn:
         step = present(run)
         if step is not None:
             task = await self._look(step, application) if step.state == "Running" else None
-            seen = Seen(task=task, job=None if is_hook(step.name) else self._job(step))
+            hook = hook_of(step.name, *hooks_of(application)) if is_hook(step.name) else None
+            by_job = not is_hook(step.name) or (hook is not None and hook.job is not None)
+            seen = Seen(task=task, job=self._job(step) if by_job else None)
         elif story.is_over(backup.status):
             seen = Seen()
         else:
@@ -144,7 +146,7 @@ class _Turn:
 
     async def _look(self, step: StepStatus, application: Application | None) -> Progress | Outcome | None:
         if is_hook(step.name):
-            return self._commands.look_at_hook(self._manifest, step)
+            return await self._commands.look_at_hook(self._manifest, step, hooks_of(application))
         if method_of(self._backup, application) == "Command":
             return await self._commands.look_at_dump(self._manifest, step, self._job(step), application)
         return await self._driver.movers.look(self._namespace, self._job(step))
@@ -152,7 +154,7 @@ class _Turn:
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Progress | Outcome | None:
         if is_hook(step.name):
             application = self._application()
-            return self._commands.begin_hook(manifest, step, application, hooks_of(application))
+            return await self._commands.begin_hook(manifest, step, application, hooks_of(application))
         return await self._transfer(manifest, step)
 
     async def _transfer(self, manifest: Manifest, step: StepStatus) -> Outcome | None:

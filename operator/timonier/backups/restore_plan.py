@@ -19,6 +19,7 @@ from timonier.applications.status import verdict_of
 from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
+from timonier.runs.names import shortened
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
@@ -379,7 +380,7 @@ def claim_of_pod(application: Application, volume: str) -> dict[str, Any] | None
 def safety_name(restore: Manifest) -> str:
     """The name of the backup that is made first: the same each time."""
     metadata = restore["metadata"]
-    return f"{metadata['name'][:_LONGEST_NAME].rstrip('-.')}-safety"
+    return f"{shortened(metadata['name'], _LONGEST_NAME)}-safety"
 
 
 def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """When a backup is restored on trial, and what came of it: a backup is as good as its restore. Pure."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +14,7 @@ from timonier.api.restore import Restore
 from timonier.applications.children import owner_reference
 from timonier.backups.schedule import Timing, decide
 from timonier.runs import story
+from timonier.runs.names import shortened
 
 __all__ = ["Trial", "failed_before", "plan_trial"]
 
@@ -93,7 +93,7 @@ def _restore(application: Application, backup: Backup, scheduled: datetime) -> d
         "kind": RESTORES.kind,
         "metadata": {
             "namespace": metadata.namespace,
-            "name": f"{_short(metadata.name)}-trial-{scheduled:%Y%m%d%H%M}",
+            "name": f"{shortened(metadata.name, _LONGEST_NAME)}-trial-{scheduled:%Y%m%d%H%M}",
             "ownerReferences": [owner_reference(application)],
         },
         "spec": {
@@ -102,9 +102,3 @@ def _restore(application: Application, backup: Backup, scheduled: datetime) -> d
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
         },
     }
-
-
-def _short(name: str) -> str:
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -16,12 +16,14 @@ from timonier.api.policies import RecoveryAction, RecoveryPolicy, Rung
 from timonier.engine.contract import Manifest
 from timonier.engine.events import Transition
 from timonier.recovery.troubles import Trouble, helps
+from timonier.runs.names import shortened
 
 __all__ = ["Plan", "Sight", "backup_before", "failing", "plan"]
 
 SuspendedReason = Literal["Watching", "Disabled", "RunUnderWay", "Storm", "BudgetSpent", "LadderExhausted"]
 
 _LADDER: Final = (Rung(action="RestartPod"), Rung(action="RestartPod"), Rung(action="Alert"))
+_LONGEST_NAME: Final = 40
 _LONGEST_HISTORY: Final = 20
 _POLL: Final = 5.0
 _FEWEST_FOR_STORM: Final = 2
@@ -222,7 +224,8 @@ class _Turn:
         if action == "RollbackRevision":
             return self._sight.revision if self._sight.before is not None else None
         if action == "RestoreBackup":
-            return f"{self._name}-recovery-{int(self._now.timestamp())}" if self._sight.backup is not None else None
+            made = f"{shortened(self._name, _LONGEST_NAME)}-recovery-{int(self._now.timestamp())}"
+            return made if self._sight.backup is not None else None
         return ""
 
     def _suspend(self, reason: SuspendedReason, message: str) -> None:

@@ -8,6 +8,7 @@ from timonier.api.references import MADE_FOR
 from timonier.api.resources import BACKUPS, RESTORES, UPGRADES
 from timonier.api.upgrade import Upgrade
 from timonier.engine.contract import Manifest
+from timonier.runs.names import shortened
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 
@@ -19,7 +20,7 @@ _LONGEST_NAME: Final = 52
 
 def backup_name(upgrade: Upgrade) -> str:
     """The name of the backup that is made first: the same each time."""
-    return f"{upgrade.metadata.name[:_LONGEST_NAME].rstrip('-.')}-before"
+    return f"{shortened(upgrade.metadata.name, _LONGEST_NAME)}-before"
 
 
 def backup_before(upgrade: Upgrade) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def made_backup(upgrade: Upgrade, backup: Manifest | None) -> Outcome | Progress
 
 def restore_name(upgrade: Upgrade) -> str:
     """The name of the Restore that brings the data back: the same each time."""
-    return f"{upgrade.metadata.name[:_LONGEST_NAME].rstrip('-.')}-back"
+    return f"{shortened(upgrade.metadata.name, _LONGEST_NAME)}-back"
 
 
 def restore_data(upgrade: Upgrade) -> dict[str, Any]:

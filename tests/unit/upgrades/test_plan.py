@@ -286,6 +286,17 @@ def test_backup_and_restore_are_its_own_or_none() -> None:
     assert getattr(made_restore(found, stranger), "error", None) is Reason.NOT_READY
 
 
+def test_upgrades_of_applications_with_long_names_have_backups_of_their_own() -> None:
+    def named(number: int) -> Upgrade:
+        found = upgrade()
+        metadata = found.metadata.model_copy(update={"name": f"{'a' * 52}-{number}"})
+        return found.model_copy(update={"metadata": metadata})
+
+    names = {str(backup_before(named(number))["metadata"]["name"]) for number in (2, 3, 20)}
+    assert len(names) == 3
+    assert max(map(len, names)) <= 63
+
+
 def test_steps_stay_those_that_it_began_with() -> None:
     begun = run_of(upgrade(), application(BACKED_UP), NOW)
     made = turn(begun, Seen(), record_of(upgrade(), NOW), NOW)
