@@ -11,7 +11,7 @@ from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
-from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
+from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS, RESTORES
 from timonier.api.restore import External, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
@@ -21,6 +21,7 @@ from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
 from timonier.runs.names import shortened
 from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.owners import owned_by
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
@@ -393,15 +394,7 @@ def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str
         "metadata": {
             "namespace": metadata["namespace"],
             "name": safety_name(restore),
-            "ownerReferences": [
-                {
-                    "apiVersion": restore["apiVersion"],
-                    "kind": restore["kind"],
-                    "name": metadata["name"],
-                    "uid": metadata["uid"],
-                    "controller": True,
-                }
-            ],
+            "ownerReferences": owned_by(restore, RESTORES),
         },
         "spec": {
             "targetRef": {"name": application},

@@ -8,6 +8,7 @@ from timonier.api.references import KEEP_LABEL, RUN_LABEL
 from timonier.api.resources import CONFIG_MAPS, JOBS, Resource
 from timonier.engine.contract import Manifest
 from timonier.runs.mover import MOVER_ID
+from timonier.runs.owners import owned_by
 
 __all__ = ["command_job", "config_map", "image_pod", "probe_pod"]
 
@@ -90,13 +91,5 @@ def _metadata(owner: Manifest, resource: Resource, name: str) -> dict[str, Any]:
     return {
         "namespace": owner["metadata"]["namespace"],
         "name": name,
-        "ownerReferences": [
-            {
-                "apiVersion": resource.api_version,
-                "kind": resource.kind,
-                "name": owner["metadata"]["name"],
-                "uid": owner["metadata"]["uid"],
-                "controller": True,
-            }
-        ],
+        "ownerReferences": owned_by(owner, resource),
     }

@@ -15,6 +15,7 @@ from timonier.api.references import APPLICATION_LABEL, RUN_LABEL
 from timonier.api.resources import JOBS, SECRETS, Resource
 from timonier.engine.contract import Manifest
 from timonier.runs.credentials import STORE_FOLDER
+from timonier.runs.owners import owned_by
 
 __all__ = [
     "APPLICATION_FILE",
@@ -202,15 +203,7 @@ def _metadata(owner: Manifest, resource: Resource, task: Task) -> dict[str, Any]
         "namespace": owner["metadata"]["namespace"],
         "name": task.name,
         "labels": {**_labels(resource), **belongs},
-        "ownerReferences": [
-            {
-                "apiVersion": resource.api_version,
-                "kind": resource.kind,
-                "name": owner["metadata"]["name"],
-                "uid": owner["metadata"]["uid"],
-                "controller": True,
-            }
-        ],
+        "ownerReferences": owned_by(owner, resource),
     }
 
 

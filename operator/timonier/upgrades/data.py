@@ -10,6 +10,7 @@ from timonier.api.upgrade import Upgrade
 from timonier.engine.contract import Manifest
 from timonier.runs.names import shortened
 from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.owners import owned_by
 from timonier.runs.reasons import Reason
 
 __all__ = ["backup_before", "backup_name", "made_backup", "made_restore", "restore_data", "restore_name"]
@@ -55,21 +56,14 @@ def restore_name(upgrade: Upgrade) -> str:
 def restore_data(upgrade: Upgrade) -> dict[str, Any]:
     """The Restore of the backup before. What is there by then is backed up first, and comes back when that fails."""
     metadata, name = upgrade.metadata, upgrade.spec.target_ref.name
+    owner = {"metadata": {"name": metadata.name, "uid": metadata.uid}}
     return {
         "apiVersion": RESTORES.api_version,
         "kind": RESTORES.kind,
         "metadata": {
             "namespace": metadata.namespace,
             "name": restore_name(upgrade),
-            "ownerReferences": [
-                {
-                    "apiVersion": UPGRADES.api_version,
-                    "kind": UPGRADES.kind,
-                    "name": metadata.name,
-                    "uid": metadata.uid,
-                    "controller": True,
-                }
-            ],
+            "ownerReferences": owned_by(owner, UPGRADES),
         },
         "spec": {
             "from": {"backupRef": {"name": upgrade.status["backup"]}},

@@ -31,6 +31,7 @@ from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import stated_replicas
 from timonier.applications.workload import command_pod, config_data, states
 from timonier.backups.observing import Observer
+from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container, run_command
@@ -78,7 +79,7 @@ from timonier.upgrades.plan import (
     store_ready,
 )
 from timonier.upgrades.probing import instruction
-from timonier.upgrades.watching import baking, has_stopped, image_seen, rolled, rolling_back
+from timonier.upgrades.watching import baking, image_seen, rolled, rolling_back
 
 __all__ = ["UpgradeReconciler"]
 

@@ -19,7 +19,7 @@ from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.upgrades.plan import RECOVER
 
-__all__ = ["PULL_PATIENCE", "baking", "has_stopped", "image_seen", "rolled", "rolling_back"]
+__all__ = ["PULL_PATIENCE", "baking", "image_seen", "rolled", "rolling_back"]
 
 PULL_PATIENCE: Final = 30.0
 """Seconds that an image may take to be pulled again after a failure: registries have bad moments."""
@@ -63,13 +63,6 @@ def _of_pod(status: Mapping[str, Any], waited: float) -> Outcome | Progress:
     if waited >= _POD_PATIENCE and scheduled.get("status") == "False":
         return Outcome(Reason.PREFLIGHT_FAILED, f"a pod of it fits on no node: {scheduled.get('message', '')}")
     return Progress("the image is being looked for", _POLL)
-
-
-def has_stopped(workload: Manifest | None, pods: Sequence[Manifest]) -> Outcome | Progress:
-    """Whether every pod of the application is gone, and none will come."""
-    if workload is not None and workload["spec"].get("replicas", 1) != 0:
-        return Progress("the application is being stopped", _POLL)
-    return Progress(f"{len(pods)} pods are still there", _POLL) if pods else Outcome()
 
 
 def rolled(

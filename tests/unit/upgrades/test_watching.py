@@ -14,7 +14,7 @@ from timonier.api.upgrade import Upgrade
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.upgrades.probing import instruction
-from timonier.upgrades.watching import baking, has_stopped, image_seen, rolled, rolling_back
+from timonier.upgrades.watching import baking, image_seen, rolled, rolling_back
 
 Manifest = dict[str, Any]
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
@@ -116,12 +116,6 @@ def test_before_data_goes_back_no_pod_of_the_new_revision_is_left(data: str) -> 
     assert back(workload(updated=0)) == (None if data == "None" else "goes on")
     assert back(workload("web-3")) == back(workload(seen=1)) == back(None) == "goes on"
     assert back(workload(updated=0), ago=61) is None
-
-
-def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
-    none = {"spec": {"replicas": 0}}
-    assert said(has_stopped(none, [])) is None
-    assert said(has_stopped(none, [pod()])) == said(has_stopped(workload(), [])) == "goes on"
 
 
 def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
