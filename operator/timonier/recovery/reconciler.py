@@ -4,13 +4,14 @@ What it remembers is in the Application's status, under a manager of its own; pr
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from timonier.api.application import Application, RecoveryEvent, RecoveryProbeStatus
 from timonier.api.conditions import condition_of
-from timonier.api.policies import RecoveryPolicy, RecoveryProbe
+from timonier.api.policies import RecoveryAction, RecoveryPolicy, RecoveryProbe
 from timonier.api.resources import APPLICATIONS, BACKUPS, EVENTS, PODS, RESTORES, UPGRADES
 from timonier.applications.reasons import Reason
 from timonier.applications.revisions import revision_before
@@ -23,7 +24,7 @@ from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container, run_command
 from timonier.engine.reading import read
 from timonier.recovery.plan import Plan, Sight, backup_before, failing, plan
-from timonier.recovery.troubles import PATIENCE, Trouble, trouble_with
+from timonier.recovery.troubles import PATIENCE, Trouble, TroubleReason, trouble_with
 from timonier.runs.driver import Driver, rival_of
 from timonier.runs.hooks import container_of
 
@@ -56,6 +57,9 @@ class RecoveryReconciler:
         self._client = driver.client
         self._background = driver.background
         self._observer = Observer(driver.cache, driver.applier)
+        # From the beginning on: a series that begins with its first event has not increased.
+        for action, trouble in itertools.product(get_args(RecoveryAction), TroubleReason):
+            metrics.RECOVERY_ACTIONS.labels(action, trouble)
         # When each probe is due again, on the clock of the loop. A new process asks anew.
         self._due: dict[tuple[Request, str], float] = {}
 

@@ -6,7 +6,7 @@ It never writes the workload: its status says what should run, and the Applicati
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from timonier.api.application import Application
 from timonier.api.moments import moment
@@ -26,12 +26,13 @@ from timonier.api.resources import (
     UPGRADES,
 )
 from timonier.api.runs import StepStatus
-from timonier.api.upgrade import Upgrade
+from timonier.api.upgrade import RollbackReason, Upgrade
 from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import stated_replicas
 from timonier.applications.workload import command_pod, config_data, states
 from timonier.backups.observing import Observer
 from timonier.backups.restore_plan import has_stopped
+from timonier.engine import metrics
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container, run_command
@@ -114,6 +115,9 @@ class UpgradeReconciler:
         self._driver = driver
         self._cache = driver.cache
         self._gate = gate
+        # From the beginning on: a series that begins with its first event has not increased.
+        for reason in get_args(RollbackReason):
+            metrics.ROLLBACKS.labels(reason)
 
     def concerned(self, change: Change) -> Iterable[Request]:
         """Itself, and the one that a Job or a Restore belongs to. For anything else it looks again by itself."""
