@@ -22,6 +22,7 @@ from timonier.runs import story
 from timonier.runs.background import Background, work_of
 from timonier.runs.movers import Movers
 from timonier.runs.outcome import Outcome, Progress, finished
+from timonier.runs.steps import APPROVE
 from timonier.runs.turn import Record, Run, Seen, Turn, turn
 
 __all__ = ["Driver", "Gate", "rival_of"]
@@ -50,12 +51,16 @@ class Gate:
 
 
 def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
-    """Another run of the Application that has begun and is not over, as `backup NAME`; runs of one family are none."""
+    """Another run of the Application that has begun and is not over, as `backup NAME`.
+
+    Runs of one family are none, nor is one that waits for a person before it touches anything.
+    """
     family = set(_family(cache, manifest))
     for resource in _RUNS:
         for other in cache.about(resource, application):
             status = other.get("status", {})
-            if status.get("startTime") and not story.is_over(status) and not family & set(_family(cache, other)):
+            begun = status.get("startTime") and not story.is_over(status) and status.get("step") != APPROVE
+            if begun and not family & set(_family(cache, other)):
                 return f"{resource.kind.lower()} {other['metadata']['name']}"
     return None
 

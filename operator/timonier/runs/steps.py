@@ -8,6 +8,7 @@ from timonier.api.moments import moment, stamp
 from timonier.api.runs import StepStatus
 
 __all__ = [
+    "APPROVE",
     "Steps",
     "begun",
     "current",
@@ -24,6 +25,8 @@ __all__ = [
 
 Steps = tuple[StepStatus, ...]
 
+APPROVE: Final = "Approve"
+"""The step in which a run has touched nothing yet, and waits for a person: others go first meanwhile."""
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 300.0
 _LONGEST_MESSAGE: Final = 2048

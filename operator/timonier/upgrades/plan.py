@@ -16,6 +16,7 @@ from timonier.applications.revisions import Revision
 from timonier.backups.access import unready
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
+from timonier.runs.steps import APPROVE
 from timonier.runs.turn import Record, Run, StepPlan, When, steps_of
 from timonier.upgrades.data import backup_name
 
@@ -47,7 +48,6 @@ __all__ = [
 
 PREFLIGHT: Final = "Preflight"
 BACKUP: Final = "Backup"
-APPROVE: Final = "Approve"
 QUIESCE: Final = "Quiesce"
 MIGRATE: Final = "Migrate"
 ROLLOUT: Final = "Rollout"

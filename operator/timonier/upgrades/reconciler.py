@@ -201,7 +201,13 @@ class _Turn:
         return await _LOOKS[kind_of(step.name)](self, step)
 
     async def _look_at_person(self, step: StepStatus) -> Known:
-        return approved(self._upgrade) if step.name == APPROVE else paused(self._upgrade)
+        if step.name != APPROVE:
+            return paused(self._upgrade)
+        found = approved(self._upgrade)
+        rival = rival_of(self._cache, self._target, self._manifest)
+        if isinstance(found, Outcome) and rival is not None:
+            return Progress(f"it is approved; {rival} comes first", _POLL)
+        return found
 
     async def _look_at_backup(self, _step: StepStatus) -> Known:
         found = await self._applier.live(BACKUPS, self._namespace, backup_name(self._upgrade))
