@@ -25,7 +25,7 @@ from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, JOBS, RES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-_SPARSE = 25
+_SPARSE = 50
 
 Outcome = dict[str, Any]
 

@@ -131,6 +131,7 @@ def test_a_database_keeps_its_rows_and_asks_for_its_password(
     )
 
 
+@pytest.mark.slow  # tests/node/test_upgrades.py relies on all of it
 def test_every_version_of_the_shop_does_what_it_is_for(
     kube: Kube, kubectl: Kubectl, operator: OperatorProcess, restricted: str, shop: str
 ) -> None:
