@@ -90,6 +90,7 @@ def test_files_come_back_in_place_and_what_was_there_before_into_another_volume(
     assert folder.joinpath("new").read_text() == "new\n"
 
 
+@pytest.mark.slow
 def test_a_volume_as_a_store_serves_applications_of_different_users(
     kube: Kube, kubectl: Kubectl, files: str, postgres: str
 ) -> None:
@@ -307,6 +308,7 @@ def test_a_database_is_dumped_and_loaded_while_it_runs(
     assert set(exercised(calls)) >= NODE_ONLY_BACKUPS
 
 
+@pytest.mark.slow
 def test_a_load_that_fails_leaves_the_database_as_it_was_and_a_dump_that_fails_is_no_backup(
     kube: Kube, kubectl: Kubectl, database: str, stores: Stores
 ) -> None:
@@ -366,6 +368,7 @@ def test_hooks_run_around_a_backup_and_those_afterwards_whatever_happened(
     assert in_files(kubectl, files, "cat /data/story") == "freeze\nthaw\nfreeze\nthaw"
 
 
+@pytest.mark.slow
 def test_an_operator_that_is_killed_during_a_hook_thaws_what_it_froze_and_freezes_nothing_twice(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores, installation: Installation
 ) -> None:
