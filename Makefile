@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test unit cluster node lint types generate check-generated bench bench-backups bench-upgrades lock clean
+.PHONY: demo picture test without-node unit cluster node lint types generate check-generated bench bench-backups bench-upgrades lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -34,9 +34,13 @@ cluster: $(STAMP)
 node: $(STAMP)
 	$(BIN)/pytest --durations=10 $(NODE) tests/node
 
-# Both clusters at once, where TOGETHER says so: their tests wait most of the time.
-test: lint types check-generated unit
-	@$(MAKE) --no-print-directory $(TOGETHER) cluster node
+# The real node beside all the rest, where TOGETHER says so: each takes one core.
+test: lint types check-generated
+	@$(MAKE) --no-print-directory $(TOGETHER) without-node node
+
+without-node:
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory cluster
 
 demo: $(STAMP)
 	@$(BIN)/python scripts/demo.py $(KEEP)

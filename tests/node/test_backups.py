@@ -217,6 +217,7 @@ def test_a_full_disk_of_the_store_is_said_as_what_it_is(
     assert "snapshotID" not in failed["status"]
 
 
+@pytest.mark.slow
 def test_a_new_cluster_finds_the_backups_and_makes_the_application_anew(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_pod_that_crashes_for_what_is_in_it_is_replaced(
     assert series['timonier_recovery_actions_total{action="RestartPod",reason="CrashLoop"}'] >= 1
 
 
+@pytest.mark.slow
 def test_a_version_that_does_not_stay_well_is_given_up_for_the_one_before(
     kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, archive: object
 ) -> None:
