@@ -183,8 +183,12 @@ def test_old_upgrades_go_and_all_goes_with_the_application(kube: Kube, ready: st
         kube.apply(web(ready, tag, {"revisionHistoryLimit": 2}))
         wait_upgrade(kube, ready, f"web-{tag}")
     kube.wait("the oldest is gone", lambda: names(kube, UPGRADES, ready) == ["web-3", "web-4"])
-    ours = kube.list(CONTROLLER_REVISIONS, ready, "timonier.dev/revision")
-    assert sorted(found["metadata"]["name"] for found in ours) == ["web-2", "web-3", "web-4"]
+
+    def revisions() -> list[str]:
+        ours = kube.list(CONTROLLER_REVISIONS, ready, "timonier.dev/revision")
+        return sorted(found["metadata"]["name"] for found in ours)
+
+    kube.wait("its revision is gone", lambda: revisions() == ["web-2", "web-3", "web-4"])
     kube.delete(APPLICATIONS, ready, "web")
     kube.wait(
         "all is gone", lambda: not names(kube, UPGRADES, ready) and not names(kube, CONTROLLER_REVISIONS, ready), 60

@@ -158,7 +158,7 @@ class ApplicationReconciler:
         """Make revisions and Upgrades, and let go of those whose time is over. Done again, it changes nothing."""
         namespace = request.namespace
         for resource, manifest in going.create:
-            await self._applier.create(resource, manifest)
+            await self._applier.create(resource, manifest, watched=True)
         if going.cancel is not None:
             await self._applier.merge(UPGRADES, namespace, going.cancel, {"spec": {"cancel": True}})
         for gone in going.drop:

@@ -93,10 +93,11 @@ class Applier:
             self._announce(change)
         return written
 
-    async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
+    async def create(self, resource: Resource, manifest: Manifest, *, watched: bool = False) -> Manifest:
         """Create an object whose name says what it is for: one that is there already is returned as it is.
 
-        So a step that is begun again after a crash finds what it had begun.
+        So a step that is begun again after a crash finds what it had begun. Every object of a `watched` kind is in the
+        cache, or will be in a moment: then ConflictError, and another try, does without a look of its own.
         """
         metadata = manifest["metadata"]
         try:
@@ -105,6 +106,8 @@ class Applier:
             known = self._cache.get(resource, Request(metadata.get("namespace", ""), metadata["name"]))
             if known is not None:
                 return known
+            if watched:
+                raise
             try:
                 return await self._client.get(resource, metadata.get("namespace"), metadata["name"])
             except ForbiddenError:
