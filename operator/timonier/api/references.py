@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["APPLICATION_LABEL", "KEEP_LABEL", "MADE_FOR", "REVISION_LABEL", "RUN_LABEL", "application_of"]
+__all__ = ["APPLICATION_LABEL", "GIVEN_UP", "KEEP_LABEL", "MADE_FOR", "REVISION_LABEL", "RUN_LABEL", "application_of"]
 
 APPLICATION_LABEL: Final = "timonier.dev/application"
 """On everything that belongs to an Application: its name."""
 RUN_LABEL: Final = "timonier.dev/run"
 """On the Jobs of runs and stores: the kind, in lower case. By it they are watched."""
+GIVEN_UP: Final = "timonier.dev/given-up"
+"""An annotation of an Upgrade that succeeded: true once its revision was found not to stay well."""
 KEEP_LABEL: Final = "timonier.dev/keep"
 """On a Job that stays with its run, for its log."""
 MADE_FOR: Final = "timonier.dev/made-for"

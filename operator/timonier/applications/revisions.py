@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from timonier.api.application import Application, Config, Workload
 from timonier.api.fields import stated_fields
 from timonier.api.policies import UpgradePolicy
-from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL
+from timonier.api.references import APPLICATION_LABEL, GIVEN_UP, REVISION_LABEL
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES, Resource
 from timonier.applications.children import fingerprint, labels, owner_reference
 from timonier.applications.reasons import Reason, Words
@@ -201,10 +201,10 @@ def _outcomes(
         if revision is None or (current is not None and revision.number <= current.number):
             continue
         if upgrade["status"]["phase"] == "Succeeded":
-            current = revision
+            current = current if _is_given_up(upgrade) else revision
         elif revision.name == last:  # of an older one it is known already, or it has been left behind since
             failed = revision
-    current, failed = _given_up(application, by_name, upgrades, current, failed)
+    current, failed = _given_up(by_name, upgrades, current, failed)
     lost = by_name.get(last)
     if lost is not None and lost.name not in {upgrade["metadata"]["name"] for upgrade in upgrades}:
         failed = lost  # somebody removed its Upgrade: nobody knows what it did
@@ -213,16 +213,19 @@ def _outcomes(
     return current, failed
 
 
+def _is_given_up(upgrade: Manifest) -> bool:
+    return GIVEN_UP in upgrade["metadata"].get("annotations", {})
+
+
 def _given_up(
-    application: Application,
     by_name: Mapping[str, Revision],
     upgrades: Sequence[Manifest],
     current: Revision | None,
     failed: Revision | None,
 ) -> tuple[Revision | None, Revision | None]:
     """Once recovery has given up what runs, that has failed, and what ran before it is the good one."""
-    bad = application.status.get("recovery", {}).get("badRevision")
-    if current is None or current.name != bad:
+    bad = {upgrade["spec"]["toRevision"] for upgrade in upgrades if _is_given_up(upgrade)}
+    if current is None or current.name not in bad:
         return current, failed
     before = revision_before(current.name, upgrades)
     good = by_name.get(before) if before else None

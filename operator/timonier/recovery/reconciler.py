@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from timonier.api.application import Application, RecoveryEvent, RecoveryProbeStatus
 from timonier.api.conditions import condition_of
 from timonier.api.policies import RecoveryAction, RecoveryPolicy, RecoveryProbe
+from timonier.api.references import GIVEN_UP
 from timonier.api.resources import APPLICATIONS, BACKUPS, EVENTS, PODS, RESTORES, UPGRADES
 from timonier.applications.reasons import Reason
 from timonier.applications.revisions import revision_before
@@ -48,6 +49,7 @@ class RecoveryReconciler:
         Rule(PODS.group, (f"{PODS.plural}/exec",), ("create", "get")),
         Rule(EVENTS.group, (EVENTS.plural,), ("list",)),
         Rule(RESTORES.group, (RESTORES.plural,), ("create",)),
+        Rule(UPGRADES.group, (UPGRADES.plural,), ("patch",)),
     )
 
     def __init__(self, driver: Driver) -> None:
@@ -108,7 +110,11 @@ class RecoveryReconciler:
             pod = next((found for found in pods if found["metadata"]["uid"] == event.uid), None)
             if pod is not None and not pod["metadata"].get("deletionTimestamp"):
                 await self._applier.delete(PODS, request.namespace, event.target, event.uid)
-        elif event.action == "RollbackRevision":
+        elif event.action == "RollbackRevision" and event.target is not None:
+            upgrade = self._cache.get(UPGRADES, Request(request.namespace, event.target))
+            if upgrade is not None and GIVEN_UP not in upgrade["metadata"].get("annotations", {}):
+                annotations = {"metadata": {"annotations": {GIVEN_UP: "true"}}}
+                await self._applier.merge(UPGRADES, request.namespace, event.target, annotations)
             self._background.wake(APPLICATIONS, request)
         elif event.action == "RestoreBackup" and event.target is not None and sight.backup is not None:
             await self._applier.create(RESTORES, _restore(request, event.target, sight.backup))

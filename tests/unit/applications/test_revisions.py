@@ -299,24 +299,36 @@ def test_a_revision_that_cannot_be_read_is_none() -> None:
     assert at_revision(world.application, first).spec.workload.image.tag == "1"
 
 
+def give_up(world: World) -> None:
+    world.upgrades[-1]["metadata"]["annotations"] = {"timonier.dev/given-up": "true"}
+
+
 def test_a_revision_that_recovery_gives_up_has_failed_and_the_one_before_runs() -> None:
     world = settled("1", "2")
-    world.status["recovery"] = {"badRevision": "web-2"}
-    made = world.turn()
-    assert (tag(made), made.revision, made.create) == ("1", "web-1", ())
-    assert world.status == {"revision": "web-1", "failedRevision": "web-2"}
-    for _ in range(2):
-        world.status["recovery"] = {"badRevision": "web-2"}
-        assert tag(world.turn()) == "1"
-    world.status["recovery"] = {"badRevision": "web-2"}
+    give_up(world)
+    for _ in range(3):
+        made = world.turn()
+        assert (tag(made), made.revision, made.create) == ("1", "web-1", ())
+        assert world.status == {"revision": "web-1", "failedRevision": "web-2"}
     world.change("3")
     assert world.upgrades[-1]["spec"]["fromRevision"] == "web-1"
     world.end("Succeeded")
-    world.status["recovery"] = {"badRevision": "web-2"}
     assert tag(world.turn()) == "3"
 
 
+def test_what_was_given_up_comes_back_only_as_another_upgrade() -> None:
+    world = settled("1", "2")
+    give_up(world)
+    world.turn()
+    made = world.change("1")
+    assert (tag(made), made.create, world.status) == ("1", (), {"revision": "web-1"})
+    assert tag(world.turn()) == "1"
+    world.change("2")
+    assert (world.names[1][-1], world.upgrades[-1]["spec"]["fromRevision"]) == ("web-3", "web-1")
+
+
 def test_a_first_revision_cannot_be_given_up() -> None:
-    world = settled("1")
-    world.status["recovery"] = {"badRevision": "web-1"}
-    assert (tag(world.turn()), world.status) == ("1", {"revision": "web-1"})
+    world = settled("1", "2")
+    give_up(world)
+    world.revisions[:] = world.revisions[1:]
+    assert (tag(world.turn()), world.status) == ("2", {"revision": "web-2"})
