@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -392,11 +392,13 @@ def test_a_backup_is_restored_on_trial_by_schedule_and_on_demand(
     kube: Kube, kubectl: Kubectl, files: str, stores: Stores
 ) -> None:
     look = ["sh", "-c", "test $(ls /data/a/b | wc -l) = 200"]
-    policy = {"storeRef": {"name": "offsite"}, "verify": {"schedule": "@daily", "job": look}}
+    policy: dict[str, Any] = {"storeRef": {"name": "offsite"}, "verify": {"schedule": "@daily", "job": look}}
     kube.apply(*server_store(files, stores()), files_application(files, backup=policy), backup(files, "files"))
     wait_over(kube, files, "first")
     # As if the last one had been due the day before yesterday.
     kube.patch(APPLICATIONS, files, "files", {"status": {"lastVerificationTime": "2026-01-01T00:00:00Z"}}, "status")
+    policy["retention"] = {"last": 5}  # a spec that changes is looked at
+    kube.apply(files_application(files, backup=policy))
     before = checksum(kubectl, files)
     bad = {"scratch": {"application": "files", "job": ["sh", "-c", "echo no such file >&2; exit 4"]}}
     kube.apply(restore(files, "files", name="bad", to=bad, backoffLimit=0))
