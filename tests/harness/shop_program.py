@@ -57,7 +57,7 @@ def query(statement: str) -> list[list[str]]:
     """The rows of a statement, as text. Connects as the environment says (PGHOST, PGPASSWORD, ...)."""
     command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t"]
     command += ["--set=ON_ERROR_STOP=1", "--file=-"]
-    environment = {"PGCONNECT_TIMEOUT": "3", **os.environ}
+    environment = {"PGCONNECT_TIMEOUT": "8", **os.environ}  # within the patience of whoever asks
     done = subprocess.run(command, input=statement, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise DatabaseError(" ".join(done.stderr.split()))
