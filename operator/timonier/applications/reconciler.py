@@ -85,9 +85,7 @@ def _rules() -> tuple[Rule, ...]:
         *own,
         *children,
         Rule(PODS.group, (PODS.plural,), ("delete", "list")),
-        Rule(
-            CONTROLLER_REVISIONS.group, (CONTROLLER_REVISIONS.plural,), ("create", "delete", "list", "patch", "watch")
-        ),
+        Rule(CONTROLLER_REVISIONS.group, (CONTROLLER_REVISIONS.plural,), ("create", "delete", "list", "watch")),
         Rule(UPGRADES.group, (UPGRADES.plural,), ("create", "delete", "list", "patch", "watch")),
         # Of those that an Application refers to, the metadata: that one was changed is a change of the Application.
         Rule(SECRETS.group, (SECRETS.plural,), ("get",)),
