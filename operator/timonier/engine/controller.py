@@ -41,6 +41,9 @@ class Controller:
         self._ids = itertools.count(1)
         self._stopping = False
         metrics.RECONCILE_MAX.labels(name).set(workers)
+        # From the beginning on: a series that begins with its first event has not increased.
+        metrics.RECONCILE_PANICS.labels(name)
+        metrics.RECONCILE_ERRORS.labels(name)
 
     def notice(self, change: Change) -> None:
         """Queue the objects that a change concerns."""
