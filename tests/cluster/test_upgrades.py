@@ -201,3 +201,43 @@ def test_an_upgrade_that_somebody_removes_has_failed(kube: Kube, ready: str) -> 
     kube.delete(UPGRADES, ready, "web-2")
     kube.wait("it says so", lambda: kube.conditions(ready, "web").get("UpgradeFailed", {}).get("status") == "True")
     assert image(kube, ready) == "registry.example/web:1"
+
+
+def test_an_upgrade_of_another_that_has_the_name_is_said_and_left_alone(kube: Kube, ready: str) -> None:
+    kube.apply(
+        {
+            "apiVersion": UPGRADES.api_version,
+            "kind": UPGRADES.kind,
+            "metadata": {"namespace": ready, "name": "web-2"},
+            "spec": {"targetRef": {"name": "other"}, "fromRevision": "a", "toRevision": "b", "policy": {}},
+        }
+    )
+    kube.apply(web(ready, "2"))
+    said = "Upgrade web-2 exists already"
+    kube.wait(
+        "it is said", lambda: said in condition(kube.get(APPLICATIONS, ready, "web"), "Stalled").get("message", "")
+    )
+    assert image(kube, ready) == "registry.example/web:1"
+    kube.delete(UPGRADES, ready, "web-2")
+    wait_upgrade(kube, ready, "web-2")
+    kube.wait_condition(ready, "web", "Ready")
+    assert image(kube, ready) == "registry.example/web:2"
+
+
+def test_set_again_the_policy_begins_with_what_runs(kube: Kube, ready: str) -> None:
+    kube.apply(web(ready, "2"))
+    wait_upgrade(kube, ready, "web-2")
+    kube.wait_condition(ready, "web", "Ready")
+    without = web(ready, "5")
+    del without["spec"]["upgrade"]
+    kube.apply(without)
+    kube.wait("it is unset", lambda: "revision" not in (kube.get(APPLICATIONS, ready, "web") or {})["status"])
+    kube.wait_condition(ready, "web", "Ready")
+    before = (kube.get(DEPLOYMENTS, ready, "web") or {})["metadata"]["generation"]
+    kube.apply(web(ready, "5"))
+    kube.wait("it has a revision", lambda: "revision" in (kube.get(APPLICATIONS, ready, "web") or {})["status"])
+    application = kube.wait_condition(ready, "web", "Ready")
+    assert application["status"]["revision"] == "web-3"
+    after = kube.get(DEPLOYMENTS, ready, "web") or {}
+    assert (image(kube, ready), after["metadata"]["generation"]) == ("registry.example/web:5", before)
+    assert names(kube, UPGRADES, ready) == ["web-2"]

@@ -242,6 +242,12 @@ class Workload(Model):
         default=None, description="Seconds between the request to stop and the kill; 30 if unset."
     )
 
+    @property
+    def for_one_pod(self) -> bool:
+        """Whether it has a volume that its pods cannot share."""
+        shared = all(each.access_mode in ("ReadWriteMany", "ReadOnlyMany") for each in self.storage)
+        return self.kind == "Deployment" and not shared
+
 
 class Config(Model):
     """Configuration that the Application carries itself. A change rolls the pods."""

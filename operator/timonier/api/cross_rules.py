@@ -68,8 +68,7 @@ def _amount(value: str | int) -> Fraction:
 def _volumes(spec: ApplicationSpec) -> Iterator[str]:
     workload = spec.workload
     several = spec.scaling.replicas > 1 or spec.scaling.autoscaling
-    shared = all(each.access_mode in ("ReadWriteMany", "ReadOnlyMany") for each in workload.storage)
-    if workload.kind == "Deployment" and several and not shared:
+    if workload.for_one_pod and several:
         yield "several replicas of a Deployment share each volume: use accessMode ReadWriteMany or kind StatefulSet"
     mounted = {each.mount_path for each in workload.storage} | {each.mount_path for each in workload.volumes}
     if spec.config and mounted & set(spec.config.files):

@@ -19,6 +19,7 @@ __all__ = [
     "PromQLProbe",
     "TcpProbe",
     "Url",
+    "longest_verdict",
 ]
 
 Command = Annotated[
@@ -36,6 +37,7 @@ Url = Annotated[
     ),
 ]
 
+_SPARE_SECONDS = 120
 _ProbeSeconds = Annotated[int, Field(ge=1, le=3600)]
 _Threshold = Annotated[int, Field(ge=1, le=100)]
 
@@ -126,6 +128,12 @@ class Probe(Model):
     success_threshold: _Threshold = Field(
         default=1, description="Successes in a row that mean well.", json_schema_extra=DEFAULTED
     )
+
+
+def longest_verdict(probe: Probe) -> int:
+    """Seconds within which a probe has come to a verdict, and its pod has been started."""
+    attempts = probe.failure_threshold + probe.success_threshold
+    return attempts * (probe.interval_seconds + probe.timeout_seconds) * 2 + _SPARE_SECONDS
 
 
 class Hook(Model):

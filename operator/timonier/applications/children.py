@@ -15,7 +15,6 @@ __all__ = [
     "APPLICATION_LABEL",
     "HASH_ANNOTATION",
     "MANAGER",
-    "RESTART_ANNOTATION",
     "REVISION_ANNOTATION",
     "child",
     "claim_name",
@@ -23,6 +22,7 @@ __all__ = [
     "controller",
     "fingerprint",
     "headless_name",
+    "is_controlled",
     "labels",
     "manifest_of",
     "owner_reference",
@@ -33,9 +33,7 @@ __all__ = [
 ADOPTED_ANNOTATION: Final = "timonier.dev/adopted"
 HASH_ANNOTATION: Final = "timonier.dev/config-hash"
 REVISION_ANNOTATION: Final = "timonier.dev/revision"
-"""On a workload: the revision that it states."""
-RESTART_ANNOTATION: Final = "timonier.dev/restart"
-"""On pods: what stands for the state of the Secrets that they read, where that is to restart them."""
+"""On a workload: the revision that it states. On pods: the same, from the second one on, which tells them apart."""
 MANAGER: Final = "timonier"
 
 # Empty values that say something: "any pod", "any namespace", "a plain scratch volume".
@@ -103,6 +101,12 @@ def controller(manifest: Manifest) -> Mapping[str, Any] | None:
     """The owner reference of the object's controller, when it has one."""
     owners: list[Mapping[str, Any]] = manifest["metadata"].get("ownerReferences", [])
     return next((owner for owner in owners if owner.get("controller")), None)
+
+
+def is_controlled(manifest: Manifest, application: Application) -> bool:
+    """Whether exactly this Application is the object's controller."""
+    owner = controller(manifest)
+    return owner is not None and owner.get("uid") == application.metadata.uid
 
 
 def child(

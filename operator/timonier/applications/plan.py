@@ -27,6 +27,7 @@ from timonier.applications.children import (
     claim_name,
     config_name,
     controller,
+    is_controlled,
     selector_labels,
     workload_resource,
 )
@@ -123,9 +124,12 @@ class Plan:
     blocked: bool = False
 
 
-def wanted_objects(application: Application) -> tuple[tuple[Resource, str], ...]:
-    """Resource and name of every child that the spec asks for: what must be looked up before planning."""
-    children = (_resource_and_name(resource, manifest) for resource, manifest in _children(application, None))
+def wanted_objects(application: Application, coming: Application | None = None) -> tuple[tuple[Resource, str], ...]:
+    """Resource and name of every child that the spec asks for: what must be looked up before planning.
+
+    `coming` is the Application as an Upgrade wants it that has begun.
+    """
+    children = (_resource_and_name(resource, manifest) for resource, manifest in _children(application, None, coming))
     return ((workload_resource(application), application.metadata.name), *children)
 
 
@@ -143,8 +147,8 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     if live is not None and not _may_take(application, live):
         return _stalled_plan(application, live, now)
     adopted = live if live is not None and _is_adopted(application, live) else None
-    workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.restart)
-    children = list(_children(application, adopted))
+    workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.mark)
+    children = list(_children(application, adopted, going.coming))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
     names = {_resource_and_name(kind, found) for kind, found in refused}
     applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
@@ -193,7 +197,9 @@ def _workload_applies(application: Application, live: Manifest | None, workload:
     return main + keep if live is None else keep + main
 
 
-def _children(application: Application, adopted: Manifest | None) -> Iterator[tuple[Resource, dict[str, Any]]]:
+def _children(
+    application: Application, adopted: Manifest | None, coming: Application | None
+) -> Iterator[tuple[Resource, dict[str, Any]]]:
     """Every child beside the workload, in the order of creation: what pods need at their start comes first."""
     selector: dict[str, Any] = {"matchLabels": selector_labels(application)}
     if adopted is not None:
@@ -201,7 +207,10 @@ def _children(application: Application, adopted: Manifest | None) -> Iterator[tu
     match_labels = selector.get("matchLabels", {})
     if data := config_data(application):
         yield CONFIG_MAPS, child(application, CONFIG_MAPS, config_name(application), {"data": data})
-    for manifest in _claims(application):
+    claims = {
+        manifest["metadata"]["name"]: manifest for each in (coming, application) if each for manifest in _claims(each)
+    }
+    for manifest in claims.values():
         yield PERSISTENT_VOLUME_CLAIMS, manifest
     if (policy := network_policy(application, selector)) is not None:
         yield NETWORK_POLICIES, policy
@@ -237,7 +246,7 @@ def _deletes(application: Application, observed: Observed, keep: set[tuple[Resou
         for live in sorted(observed.objects[resource], key=lambda found: str(found["metadata"]["name"])):
             metadata = live["metadata"]
             gone = _resource_and_name(resource, live) not in keep and "deletionTimestamp" not in metadata
-            if gone and _is_controlled(application, live):
+            if gone and is_controlled(live, application):
                 yield Delete(resource, metadata["name"], metadata["uid"])
 
 
@@ -246,17 +255,12 @@ def _stuck(live: Manifest | None, observed: Observed, now: datetime) -> Iterator
         yield Delete(PODS, pod["metadata"]["name"], pod["metadata"]["uid"])
 
 
-def _is_controlled(application: Application, live: Manifest) -> bool:
-    owner = controller(live)
-    return owner is not None and owner.get("uid") == application.metadata.uid
-
-
 def _is_ours(application: Application, live: Manifest) -> bool:
     """Controlled by the Application; or made by this operator for one of its name, and controlled by nobody.
 
     The latter are volumes, which outlive their Application, and children that were orphaned on purpose.
     """
-    if _is_controlled(application, live):
+    if is_controlled(live, application):
         return True
     named = live["metadata"].get("labels", {}).get(APPLICATION_LABEL) == application.metadata.name
     return named and controller(live) is None and bool(owned_fields(live, MANAGER))

@@ -27,11 +27,12 @@ from timonier.api.resources import (
     UPGRADES,
     Resource,
 )
-from timonier.applications.children import workload_resource
+from timonier.applications.children import is_controlled, workload_resource
 from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
-from timonier.applications.revisions import Course, Versions, course, references
+from timonier.applications.revisions import Course, Versions, course, held_up, references
 from timonier.applications.status import selector_text
 from timonier.applications.trouble import due, next_look, suspect, unready_for
+from timonier.applications.workload import mark_of
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
@@ -122,8 +123,8 @@ class ApplicationReconciler:
         if application is None:
             return Result()
         going = await self._course(application)
-        await self._prepare(request, going)
-        live = await self._observe(going.application)
+        going = await self._prepare(application, going)
+        live = await self._observe(going)
         now = datetime.now(UTC)
         observed = await self._ask_pods(going.application, _observed(live), now)
         observed = replace(observed, hold=self._hold(request), going=going)
@@ -143,7 +144,9 @@ class ApplicationReconciler:
         revisions = [manifest for resource, manifest in owned if resource == CONTROLLER_REVISIONS]
         upgrades = list(self._cache.about(UPGRADES, request))
         versions = await self._versions(application) if application.spec.upgrade else {}
-        return course(application, revisions, upgrades, versions)
+        workload = self._cache.get(workload_resource(application), request)
+        mark = mark_of(workload["spec"]["template"]) if workload is not None else None
+        return course(application, revisions, upgrades, versions, mark)
 
     async def _versions(self, application: Application) -> Versions:
         namespace = application.metadata.namespace
@@ -152,25 +155,38 @@ class ApplicationReconciler:
         named = zip(wanted, found, strict=True)
         return {f"{resource.kind}/{name}": version for (resource, name), version in named if version is not None}
 
-    async def _prepare(self, request: Request, going: Course) -> None:
-        """Make revisions and Upgrades, and let go of those whose time is over. Done again, it changes nothing."""
-        namespace = request.namespace
+    async def _prepare(self, application: Application, going: Course) -> Course:
+        """Make revisions and Upgrades, and let go of those whose time is over. Done again, it changes nothing.
+
+        What cannot be made does not count as begun: the course is then another one.
+        """
+        namespace = application.metadata.namespace
         for resource, manifest in going.create:
-            await self._applier.create(resource, manifest, watched=True)
+            what = f"{resource.kind} {manifest['metadata']['name']}"
+            try:
+                made = await self._applier.create(resource, manifest, watched=True)
+            except ApiError as error:
+                if not error.is_refusal:
+                    raise
+                return held_up(application, going, f"{what} is refused: {error.message}")
+            if not is_controlled(made, application):
+                return held_up(application, going, f"{what} exists already, and is not of this Application: delete it")
         if going.cancel is not None:
             await self._applier.merge(UPGRADES, namespace, going.cancel, {"spec": {"cancel": True}})
         for gone in going.drop:
             await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
+        return going
 
-    async def _observe(self, application: Application) -> Live:
+    async def _observe(self, going: Course) -> Live:
         """What it controls, from the cache; and whatever else has a name it needs, from the API server."""
+        application = going.application
         live = {
             (resource, manifest["metadata"]["name"]): manifest
             for resource, manifest in self._cache.owned(application.metadata.uid)
             if resource in _OWNED
         }
         namespace = application.metadata.namespace
-        others = [target for target in wanted_objects(application) if target not in live]
+        others = [target for target in wanted_objects(application, going.coming) if target not in live]
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 

@@ -3,20 +3,24 @@
 A revision is what changes as one: workload, configuration, and the state of the Secrets and ConfigMaps that these refer
 to. Numbers of pods and sizes of volumes are none of it. It is kept as a ControllerRevision, whose data never changes;
 what the spec asks for always has the highest number. How each came out is read from its Upgrade, which has its name.
+
+The Application's status says which revision is good. Where it does not, as after spec.upgrade was set again, what the
+spec says runs and is the good one, whatever there was before.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from timonier.api.application import Application, Config, Workload
+from timonier.api.application import Application, Config, Scaling, Workload
 from timonier.api.fields import stated_fields
-from timonier.api.policies import UpgradePolicy
+from timonier.api.policies import BackupPolicy, UpgradePolicy
+from timonier.api.probes import longest_verdict
 from timonier.api.references import APPLICATION_LABEL, GIVEN_UP, REVISION_LABEL
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES, Resource
-from timonier.applications.children import fingerprint, labels, owner_reference
+from timonier.applications.children import is_controlled, labels, owner_reference
 from timonier.applications.reasons import Reason, Words
 from timonier.applications.workload import image_version
 from timonier.engine.contract import Manifest
@@ -27,14 +31,17 @@ __all__ = [
     "Revision",
     "at_revision",
     "course",
+    "held_up",
     "read_revision",
     "references",
     "revision_before",
+    "running",
 ]
 
 _TERMINAL: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 _LONGEST_TIMEOUT: Final = 604800
 _PATIENCE: Final = 3600
+_STATED: Final = ("revision", "failedRevision", "references", "activeRun")
 
 Versions = Mapping[str, str]
 """Of each object that is referred to, such as Secret/keys, its uid and version, where it exists."""
@@ -42,7 +49,7 @@ Versions = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision. `restart` stands for the state of what it refers to, in the pods' template, where that matters.
+    """One revision. `mark` is what the pods' template says of it; the first one has that which it found, if any.
 
     `workload` and `config` are as a spec has them; `policy` is how the change to it was to be carried out; `seen` is in
     which state it found what it refers to.
@@ -53,7 +60,7 @@ class Revision:
     workload: Workload
     config: Config | None
     policy: UpgradePolicy | None
-    restart: str | None
+    mark: str | None
     seen: Versions
 
 
@@ -70,18 +77,21 @@ class Gone:
 class Course:
     """What an Application should run at this moment, and what is to be done about its revisions.
 
-    `application` is it as it should run, `revision` the name of what runs (None without spec.upgrade), `restart` goes
+    `application` is it as it should run, `revision` the name of what runs (None without spec.upgrade), `mark` goes
     into the pods' template, `hold` names the Upgrade that wants no pod to run, `upgrading` says which is under way,
-    `failed` why what is asked for does not run. `create` comes in its order, and before `status` is written into that
-    of the Application; `cancel` is the name of an Upgrade.
+    `failed` why what is asked for does not run. `coming` is the Application as the present Upgrade wants it.
+
+    `create` comes in its order, and before `status` is written into that of the Application; `cancel` is the name of an
+    Upgrade.
     """
 
     application: Application
     revision: str | None = None
-    restart: str | None = None
+    mark: str | None = None
     hold: str | None = None
     upgrading: str | None = None
     failed: Words | None = None
+    coming: Application | None = None
     create: tuple[tuple[Resource, Manifest], ...] = ()
     cancel: str | None = None
     drop: tuple[Gone, ...] = ()
@@ -125,7 +135,7 @@ def read_revision(manifest: Manifest) -> Revision | None:
             workload=Workload.model_validate(data["workload"]),
             config=Config.model_validate(data["config"]) if data.get("config") else None,
             policy=UpgradePolicy.model_validate(data["policy"]) if "policy" in data else None,
-            restart=data.get("restart"),
+            mark=data.get("mark"),
             seen=dict(data.get("references", {})),
         )
     except (ValidationError, LookupError, ValueError, TypeError):
@@ -133,31 +143,75 @@ def read_revision(manifest: Manifest) -> Revision | None:
 
 
 def at_revision(application: Application, revision: Revision) -> Application:
-    """The Application with that revision's workload and configuration; its volumes keep the sizes that they have."""
-    sizes = {storage.name: storage.size for storage in application.spec.workload.storage}
+    """The Application with that revision's workload and configuration; its volumes keep the sizes that they have.
+
+    Where volumes of that revision are for one pod alone, that is how many there are.
+    """
+    spec = application.spec
+    sizes = {storage.name: storage.size for storage in spec.workload.storage}
     storage = tuple(
         each.model_copy(update={"size": sizes.get(each.name, each.size)}) for each in revision.workload.storage
     )
-    changed = {"workload": revision.workload.model_copy(update={"storage": storage}), "config": revision.config}
-    return application.model_copy(update={"spec": application.spec.model_copy(update=changed)})
+    workload = revision.workload.model_copy(update={"storage": storage})
+    changed: dict[str, Any] = {"workload": workload, "config": revision.config}
+    if workload.for_one_pod and (spec.scaling.autoscaling or spec.scaling.replicas > 1):
+        changed["scaling"] = Scaling(replicas=1)
+    return application.model_copy(update={"spec": spec.model_copy(update=changed)})
+
+
+def running(application: Application, revisions: Iterable[Manifest], upgrades: Iterable[Manifest]) -> Application:
+    """The Application as it runs at this moment, by what its status and its Upgrades say.
+
+    `revisions` and `upgrades` may be those of others as well.
+    """
+    own = (upgrade for upgrade in upgrades if is_controlled(upgrade, application) and not _is_over(upgrade))
+    states = (upgrade.get("status", {}).get("rollout", {}).get("revision") for upgrade in own)
+    name = next(filter(None, states), None) or application.status.get("revision")
+    named = (each for each in revisions if each["metadata"]["name"] == name and is_controlled(each, application))
+    found = next(named, None)
+    revision = read_revision(found) if found is not None else None
+    return application if revision is None else at_revision(application, revision)
 
 
 def course(
-    application: Application, revisions: Sequence[Manifest], upgrades: Sequence[Manifest], versions: Versions
+    application: Application,
+    revisions: Sequence[Manifest],
+    upgrades: Sequence[Manifest],
+    versions: Versions,
+    mark: str | None = None,
 ) -> Course:
     """Decide what runs and what is due.
 
-    `revisions` and `upgrades` are all that the Application has, `versions` the state of what it refers to.
+    `revisions` are all that the Application has, `upgrades` all that are about one of its name, `versions` the state of
+    what it refers to, and `mark` is what the template of its pods says of their revision now.
     """
     known = sorted(_known(application, revisions), key=lambda revision: revision.number)
-    active = next((upgrade for upgrade in _by_number(upgrades)[::-1] if not _is_over(upgrade)), None)
+    own = [upgrade for upgrade in upgrades if is_controlled(upgrade, application)]
+    active = next((upgrade for upgrade in _by_number(own)[::-1] if not _is_over(upgrade)), None)
     if application.spec.upgrade is None and active is None:
-        return Course(application)
-    current, failed = _outcomes(application, known, upgrades)
-    decided = _decide(application, known, upgrades, active, current, failed, versions)
+        return Course(application, mark=mark)
+    taken = [each["metadata"]["name"] for each in (*revisions, *upgrades)]
+    top = max(map(_number, [*taken, mark or ""]))
+    scene = _Scene(application, tuple(known), tuple(own), active, versions, mark, top)
+    current, failed = _outcomes(scene)
+    decided = _decide(scene, current, failed)
     names = {name for name in (decided.current, decided.failed, decided.newest) if name}
     late = _late(application, known, decided.current, versions)
-    return _course(application, known, active, decided, late, tuple(_drops(application, revisions, upgrades, names)))
+    return _course(scene, decided, late, tuple(_drops(application, revisions, own, names)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a course is decided from. `known` are the revisions that can be read, by number, `top` is the highest number
+    that any name has."""
+
+    application: Application
+    known: tuple[Revision, ...]
+    upgrades: tuple[Manifest, ...]
+    active: Manifest | None
+    versions: Versions
+    mark: str | None
+    top: int
 
 
 def _known(application: Application, revisions: Sequence[Manifest]) -> Iterator[Revision]:
@@ -188,29 +242,29 @@ class _Decided:
     cancel: str | None = None
 
 
-def _outcomes(
-    application: Application, known: Sequence[Revision], upgrades: Sequence[Manifest]
-) -> tuple[Revision | None, Revision | None]:
+def _outcomes(scene: _Scene) -> tuple[Revision | None, Revision | None]:
     """The revision that was good last, and a later one that was not."""
-    by_name = {revision.name: revision for revision in known}
-    status = application.status
+    by_name = {revision.name: revision for revision in scene.known}
+    status = scene.application.status
     current, failed = by_name.get(status.get("revision", "")), by_name.get(status.get("failedRevision", ""))
+    if current is None and scene.active is not None:
+        current = by_name.get(scene.active["spec"]["fromRevision"])
+    if current is None:
+        return None, None
     last = str(status.get("activeRun", "")).removeprefix("upgrade/")
-    for upgrade in filter(_is_over, _by_number(upgrades)):
+    for upgrade in filter(_is_over, _by_number(scene.upgrades)):
         revision = by_name.get(upgrade["spec"]["toRevision"])
-        if revision is None or (current is not None and revision.number <= current.number):
+        if revision is None or revision.number <= current.number:
             continue
         if upgrade["status"]["phase"] == "Succeeded":
             current = current if _is_given_up(upgrade) else revision
         elif revision.name == last:  # of an older one it is known already, or it has been left behind since
             failed = revision
-    current, failed = _given_up(by_name, upgrades, current, failed)
+    current, failed = _given_up(by_name, scene.upgrades, current, failed)
     lost = by_name.get(last)
-    if lost is not None and lost.name not in {upgrade["metadata"]["name"] for upgrade in upgrades}:
+    if lost is not None and lost.name not in {upgrade["metadata"]["name"] for upgrade in scene.upgrades}:
         failed = lost  # somebody removed its Upgrade: nobody knows what it did
-    if current is None or (failed is not None and failed.number <= current.number):
-        failed = None
-    return current, failed
+    return current, failed if failed is not None and failed.number > current.number else None
 
 
 def _is_given_up(upgrade: Manifest) -> bool:
@@ -218,14 +272,11 @@ def _is_given_up(upgrade: Manifest) -> bool:
 
 
 def _given_up(
-    by_name: Mapping[str, Revision],
-    upgrades: Sequence[Manifest],
-    current: Revision | None,
-    failed: Revision | None,
-) -> tuple[Revision | None, Revision | None]:
+    by_name: Mapping[str, Revision], upgrades: Sequence[Manifest], current: Revision, failed: Revision | None
+) -> tuple[Revision, Revision | None]:
     """Once recovery has given up what runs, that has failed, and what ran before it is the good one."""
     bad = {upgrade["spec"]["toRevision"] for upgrade in upgrades if _is_given_up(upgrade)}
-    if current is None or current.name not in bad:
+    if current.name not in bad:
         return current, failed
     before = revision_before(current.name, upgrades)
     good = by_name.get(before) if before else None
@@ -238,84 +289,96 @@ def revision_before(revision: str, upgrades: Sequence[Manifest]) -> str | None:
     return next((str(upgrade["spec"]["fromRevision"]) for upgrade in came), None)
 
 
-def _decide(
-    application: Application,
-    known: Sequence[Revision],
-    upgrades: Sequence[Manifest],
-    active: Manifest | None,
-    current: Revision | None,
-    failed: Revision | None,
-    versions: Versions,
-) -> _Decided:
-    newest = known[-1] if known else None
-    if current is None:
-        return _first(application, newest, versions)
-    assert newest is not None  # noqa: S101 - `current` is one of them
-    policy = application.spec.upgrade
-    as_newest = _is(application, newest, versions)
+def _decide(scene: _Scene, current: Revision | None, failed: Revision | None) -> _Decided:
+    newest = scene.known[-1] if scene.known else None
+    if current is None or newest is None:
+        return _first(scene, newest)
+    spec, as_newest = scene.application.spec, _is(scene, newest)
     here = _Decided(current.name, failed.name if failed else None, newest.name)
-    if policy is None or (active is not None and active["spec"]["toRevision"] == newest.name and as_newest):
-        return here  # it is on its way
-    if active is not None:
-        # What has touched nothing gives way; anything else comes to its end first.
-        begun = bool(active.get("status", {}).get("rollout"))
-        return here if begun else replace(here, cancel=active["metadata"]["name"])
-    if _is(application, current, versions):
-        return replace(here, failed=None)
-    if as_newest and newest is failed and newest.policy == policy:
+    if spec.upgrade is None:
         return here
-    begun_before = {upgrade["metadata"]["name"] for upgrade in upgrades}
-    return _begin(application, current, newest, here, versions, again=not as_newest or newest.name in begun_before)
+    if scene.active is not None:
+        on_its_way = scene.active["spec"]["toRevision"] == newest.name and as_newest
+        return (
+            here
+            if _stays(scene.active, spec.upgrade, on_its_way)
+            else replace(here, cancel=scene.active["metadata"]["name"])
+        )
+    if _is(scene, current):
+        return replace(here, failed=None)
+    known_bad = as_newest and newest is failed and newest.policy == spec.upgrade
+    if known_bad or spec.suspend:
+        return here  # without a pod, no revision can be found to be good
+    begun_before = {upgrade["metadata"]["name"] for upgrade in scene.upgrades}
+    return _begin(scene, current, newest, here, again=not as_newest or newest.name in begun_before)
 
 
-def _begin(
-    application: Application, current: Revision, newest: Revision, here: _Decided, versions: Versions, *, again: bool
-) -> _Decided:
+def _stays(upgrade: Manifest, policy: UpgradePolicy, on_its_way: bool) -> bool:
+    """What has touched nothing gives way to what is wanted by now; anything else comes to its end first."""
+    return bool(upgrade.get("status", {}).get("rollout")) or (on_its_way and _goes_by(upgrade, policy))
+
+
+def _goes_by(upgrade: Manifest, policy: UpgradePolicy) -> bool:
+    """The Upgrade goes by that policy; one that another version of the operator wrote is not held against it."""
+    try:
+        return UpgradePolicy.model_validate(upgrade["spec"]["policy"]) == policy
+    except ValidationError:
+        return True
+
+
+def _begin(scene: _Scene, current: Revision, newest: Revision, here: _Decided, *, again: bool) -> _Decided:
     """An Upgrade is due: to the newest revision, which has none yet; or to a new one, if `again`."""
+    application = scene.application
     if not again:
         return replace(here, failed=None, create=(_upgrade(application, current, newest),), begins=newest.name)
-    made = _revision(application, newest.number + 1, _restart(current, versions), versions)
+    made = _revision(scene, _name(application, scene.top + 1))
     revision = read_revision(made[1])
     assert revision is not None  # noqa: S101 - it has just been made
     upgrade = _upgrade(application, current, revision)
     return replace(here, failed=None, newest=revision.name, create=(made, upgrade), begins=revision.name)
 
 
-def _first(application: Application, newest: Revision | None, versions: Versions) -> _Decided:
-    """Nothing is known to have been good: what the spec says is what there was from the beginning."""
-    if newest is not None and _is(application, newest, versions):
-        return _Decided(newest.name, None, newest.name)
-    made = _revision(application, newest.number + 1 if newest else 1, None, versions)
+def _first(scene: _Scene, newest: Revision | None) -> _Decided:
+    """Nothing is known to have been good: what the spec says is what there was from the beginning.
+
+    What an Upgrade led to is not taken for it: nobody knows what came after.
+    """
+    old = {upgrade["spec"]["toRevision"] for upgrade in scene.upgrades}
+    if newest is not None and newest.name not in old and newest.number == scene.top and _is(scene, newest):
+        return _Decided(newest.name, None, newest.name)  # the status was not written
+    made = _revision(scene, scene.mark)
     name = str(made[1]["metadata"]["name"])
     return _Decided(name, None, name, create=(made,))
 
 
-def _course(
-    application: Application,
-    known: Sequence[Revision],
-    active: Manifest | None,
-    decided: _Decided,
-    late: Versions,
-    drop: tuple[Gone, ...],
-) -> Course:
-    by_name = {revision.name: revision for revision in known}
+def _course(scene: _Scene, decided: _Decided, late: Versions, drop: tuple[Gone, ...]) -> Course:
+    application, active = scene.application, scene.active
+    by_name = {revision.name: revision for revision in scene.known}
     rollout: Mapping[str, Any] = (active or {}).get("status", {}).get("rollout") or {}
     runs = by_name.get(rollout.get("revision") or decided.current or "")
+    coming = by_name.get(active["spec"]["toRevision"]) if active and rollout.get("suspended") else None
     run = active["metadata"]["name"] if active else decided.begins
     status: dict[str, Any] = {"revision": decided.current, "failedRevision": decided.failed, "references": late}
     status |= {"activeRun": f"upgrade/{run}" if run else None}
     return Course(
         application=at_revision(application, runs) if runs else application,
         revision=runs.name if runs else decided.current,
-        restart=runs.restart if runs else None,
+        mark=runs.mark if runs else scene.mark,
         hold=f"upgrade {run}" if rollout.get("suspended") else None,
         upgrading=_told(run, active) if run else None,
         failed=_failure(decided.failed),
+        coming=at_revision(application, coming) if coming else None,
         create=decided.create,
         cancel=decided.cancel,
         drop=drop,
         status={name: value for name, value in status.items() if value},
     )
+
+
+def held_up(application: Application, going: Course, why: str) -> Course:
+    """The course while what it asks for cannot be made: all stays as it is, and the status says why."""
+    before = {name: application.status[name] for name in _STATED if name in application.status}
+    return replace(going, failed=(Reason.REFUSED, why), upgrading=None, cancel=None, drop=(), status=before)
 
 
 def _told(run: str, active: Manifest | None) -> str:
@@ -332,9 +395,10 @@ def _failure(failed: str | None) -> Words | None:
     )
 
 
-def _is(application: Application, revision: Revision, versions: Versions) -> bool:
+def _is(scene: _Scene, revision: Revision) -> bool:
     """The revision is what the spec asks for, with everything it refers to as it is now."""
-    same = _content(application.spec.workload, application.spec.config) == _content(revision.workload, revision.config)
+    spec, versions = scene.application.spec, scene.versions
+    same = _content(spec.workload, spec.config) == _content(revision.workload, revision.config)
     return same and all(revision.seen.get(name, version) == version for name, version in versions.items())
 
 
@@ -345,21 +409,14 @@ def _content(workload: Workload, config: Config | None) -> tuple[Any, Any]:
     return dumped, config.model_dump(mode="json", exclude_none=True) if config else None
 
 
-def _restart(current: Revision, versions: Versions) -> str | None:
-    changed = any(current.seen.get(name, version) != version for name, version in versions.items())
-    return fingerprint(dict(versions)) if changed else current.restart
-
-
-def _revision(
-    application: Application, number: int, restart: str | None, versions: Versions
-) -> tuple[Resource, dict[str, Any]]:
-    spec = application.spec
+def _revision(scene: _Scene, mark: str | None) -> tuple[Resource, dict[str, Any]]:
+    application, spec, number = scene.application, scene.application.spec, scene.top + 1
     data = {
         "workload": stated_fields(spec.workload),
         "config": stated_fields(spec.config) or None,
         "policy": stated_fields(spec.upgrade),
-        "restart": restart,
-        "references": dict(versions) or None,
+        "mark": mark,
+        "references": dict(scene.versions) or None,
     }
     name = _name(application, number)
     manifest = {
@@ -395,20 +452,21 @@ def _upgrade(application: Application, current: Revision, revision: Revision) ->
             "fromVersion": image_version(current.workload.image),
             "toVersion": image_version(revision.workload.image),
             "policy": stated_fields(policy),
-            "timeoutSeconds": _timeout(policy),
+            "timeoutSeconds": _timeout(policy, application.spec.backup),
         },
     }
     return UPGRADES, manifest
 
 
-def _timeout(policy: UpgradePolicy) -> int:
+def _timeout(policy: UpgradePolicy, backup: BackupPolicy | None) -> int:
     """Seconds within which any Upgrade by this policy ends; a person may take a week."""
     if policy.approval == "Manual":
         return _LONGEST_TIMEOUT
+    backing_up = backup.timeout_seconds if backup and policy.backup_before != "Never" else 0
     migrating = sum(each.timeout_seconds * (each.backoff_limit + 1) for each in policy.migrations)
-    probing = sum(probe.timeout_seconds * probe.failure_threshold for probe in policy.verify)
-    rolling = policy.progress_deadline_seconds + policy.bake_seconds
-    return min(_PATIENCE + migrating + probing + rolling, _LONGEST_TIMEOUT)
+    probing = sum(map(longest_verdict, policy.verify))
+    rolling = policy.progress_deadline_seconds * (2 if policy.quiesce else 1) + policy.bake_seconds
+    return min(_PATIENCE + backing_up + migrating + probing + rolling, _LONGEST_TIMEOUT)
 
 
 def _name(application: Application, number: int) -> str:

@@ -10,7 +10,6 @@ from timonier.api.resources import STATEFUL_SETS
 from timonier.applications.children import (
     ADOPTED_ANNOTATION,
     HASH_ANNOTATION,
-    RESTART_ANNOTATION,
     REVISION_ANNOTATION,
     child,
     claim_name,
@@ -29,7 +28,7 @@ __all__ = [
     "config_data",
     "image_reference",
     "image_version",
-    "states",
+    "mark_of",
     "volume_claim_spec",
     "workload_manifest",
 ]
@@ -48,9 +47,9 @@ def workload_manifest(
     adopted: Manifest | None,
     replicas: int | None,
     revision: str | None = None,
-    restart: str | None = None,
+    mark: str | None = None,
 ) -> dict[str, Any]:
-    """The workload as it is applied. `revision` is the name of what it states; pods start anew when `restart` changes.
+    """The workload as it is applied. `revision` is the name of what it states, `mark` what its pods say of that.
 
     `adopted` is the live workload when it was, or is now, taken over: it keeps its selector and everything that the
     spec does not state. `replicas` None leaves their number to whoever owns it.
@@ -59,9 +58,9 @@ def workload_manifest(
     stateful = resource == STATEFUL_SETS
     body: dict[str, Any] = {"replicas": replicas}
     if adopted is not None:
-        body |= {"selector": adopted["spec"]["selector"], "template": _adopted_template(application, adopted, restart)}
+        body |= {"selector": adopted["spec"]["selector"], "template": _adopted_template(application, adopted, mark)}
     else:
-        body |= {"selector": {"matchLabels": selector_labels(application)}, "template": _template(application, restart)}
+        body |= {"selector": {"matchLabels": selector_labels(application)}, "template": _template(application, mark)}
         body |= _stateful_fields(application) if stateful else {"strategy": _strategy(application)}
     if stateful:
         when_deleted = application.spec.deletion_policy
@@ -147,26 +146,10 @@ def command_pod(
     return manifest_of(pod)
 
 
-def states(application: Application, restart: str | None, pod: Manifest) -> bool:
-    """Whether a pod runs what the Application states: program, environment and configuration; what else differs is not
-    looked at.
-    """
-    found = pod["metadata"].get("annotations", {})
-    if {name: found[name] for name in (HASH_ANNOTATION, RESTART_ANNOTATION) if name in found} != _annotations(
-        application, restart
-    ):
-        return False
-    wanted = manifest_of(_container(application, application.metadata.name))
-    return any(_runs(container, wanted) for container in pod["spec"]["containers"])
-
-
-def _runs(container: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    if any(container.get(name) != wanted.get(name) for name in ("image", "command", "args")):
-        return False
-    values, stated = (
-        {variable["name"]: variable.get("value") for variable in each.get("env", ())} for each in (container, wanted)
-    )
-    return values.items() >= stated.items()
+def mark_of(template: Mapping[str, Any]) -> str | None:
+    """What a pod, or the template of one, says of the revision that it is of; a first revision has no mark."""
+    found: str | None = template.get("metadata", {}).get("annotations", {}).get(REVISION_ANNOTATION)
+    return found
 
 
 def _from_config(variable: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -196,7 +179,7 @@ def _stateful_fields(application: Application) -> dict[str, Any]:
     return {"serviceName": headless_name(application), "volumeClaimTemplates": templates}
 
 
-def _template(application: Application, restart: str | None) -> dict[str, Any]:
+def _template(application: Application, mark: str | None) -> dict[str, Any]:
     workload = application.spec.workload
     container = _container(application, application.metadata.name)
     container["securityContext"] = _container_security(container.get("securityContext", {}))
@@ -207,19 +190,19 @@ def _template(application: Application, restart: str | None) -> dict[str, Any]:
         "serviceAccountName": workload.service_account_name or "default",
     }
     pod["securityContext"] = _pod_security(pod.get("securityContext", {}), container["securityContext"])
-    return {"metadata": {"labels": labels(application), "annotations": _annotations(application, restart)}, "spec": pod}
+    return {"metadata": {"labels": labels(application), "annotations": _annotations(application, mark)}, "spec": pod}
 
 
-def _adopted_template(application: Application, live: Manifest, restart: str | None) -> dict[str, Any]:
+def _adopted_template(application: Application, live: Manifest, mark: str | None) -> dict[str, Any]:
     """Only what the spec states: whatever else were put in would restart the pods that are being taken over."""
     name = live["spec"]["template"]["spec"]["containers"][0]["name"]
     pod = _pod(application) | {"containers": [_container(application, name)]}
-    return {"metadata": {"annotations": _annotations(application, restart)}, "spec": pod}
+    return {"metadata": {"annotations": _annotations(application, mark)}, "spec": pod}
 
 
-def _annotations(application: Application, restart: str | None) -> dict[str, str]:
+def _annotations(application: Application, mark: str | None) -> dict[str, str]:
     data = config_data(application)
-    return ({HASH_ANNOTATION: fingerprint(data)} if data else {}) | ({RESTART_ANNOTATION: restart} if restart else {})
+    return ({HASH_ANNOTATION: fingerprint(data)} if data else {}) | ({REVISION_ANNOTATION: mark} if mark else {})
 
 
 def _pod(application: Application) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from timonier.api.application import Application
 from timonier.api.moments import moment
-from timonier.api.probes import Probe
+from timonier.api.probes import Probe, longest_verdict
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
@@ -29,7 +29,7 @@ from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
 from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import stated_replicas
-from timonier.applications.workload import command_pod, config_data, states
+from timonier.applications.workload import command_pod, config_data, mark_of
 from timonier.backups.observing import Observer
 from timonier.backups.restore_plan import has_stopped
 from timonier.engine import metrics
@@ -86,7 +86,6 @@ __all__ = ["UpgradeReconciler"]
 
 _POLL: Final = 1.0
 _IMAGE_SECONDS: Final = 300
-_SPARE_SECONDS: Final = 120
 _CONFIG: Final = "config"
 _NOTHING_TO_ASK: Final = Outcome(message="no pods are asked for, so nothing was asked of them")
 
@@ -232,7 +231,7 @@ class _Turn:
         workload = self._observer.workload(wanted)
         if step.name == ROLLBACK:
             return rolling_back(wanted, name, workload, self._upgrade, step, self._now)
-        pods = await self._pods_of(application, revision)
+        pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
 
     async def _look_at_image(self, step: StepStatus) -> Known:
@@ -275,7 +274,7 @@ class _Turn:
         probes: Outcome | Progress | None = None
         if job is not None:
             probes = outcome_of(job, pods) if finished(job) else Progress()
-        own = await self._pods_of(self._application, after)
+        own = await self._pods_of(after)
         return baking(own, probes, step, self._upgrade.spec.policy, self._now)
 
     async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
@@ -285,11 +284,10 @@ class _Turn:
         selector = f"batch.kubernetes.io/job-name={name}"
         return job, await self._applier.some(PODS, self._namespace, label_selector=selector) if job else ()
 
-    async def _pods_of(self, application: Application, revision: Revision) -> list[Manifest]:
+    async def _pods_of(self, revision: Revision) -> list[Manifest]:
         """The pods that are of a revision."""
-        wanted = at_revision(application, revision)
         pods = await self._observer.pods(self._target)
-        return [pod for pod in pods if states(wanted, revision.restart, pod)]
+        return [pod for pod in pods if mark_of(pod) == revision.mark]
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
         self._manifest, self._upgrade = manifest, Upgrade.model_validate(manifest)
@@ -349,7 +347,7 @@ class _Turn:
                 work_of(self._manifest, step), UPGRADES, key, self._execute(application, probe)
             )
             return Progress()
-        seconds = _longest(probe)
+        seconds = longest_verdict(probe)
         told = instruction((probe,), application)
         if told is not None:
             pod = probe_pod(self._driver.movers.image, told)
@@ -369,7 +367,7 @@ class _Turn:
         if told is None:
             return Progress(again=_POLL)
         pod = probe_pod(self._driver.movers.image, told)
-        seconds = policy.bake_seconds + max(map(_longest, policy.verify))
+        seconds = policy.bake_seconds + max(map(longest_verdict, policy.verify))
         job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)
         return await self._create_job(job) or Progress(again=_POLL)
 
@@ -400,7 +398,7 @@ class _Turn:
         """Why the command failed; None when it did not."""
         assert probe.exec is not None  # noqa: S101 - that is what it is
         after = self._revision(self._upgrade.spec.to_revision)
-        pods = await self._pods_of(application, after) if after else []
+        pods = await self._pods_of(after) if after else []
         where = container_of(application, pods, probe.exec.container)
         if not isinstance(where, Container):
             return where[1]
@@ -410,12 +408,6 @@ class _Turn:
             return error.message
         said = (ended.error_output or ended.output).decode(errors="replace").strip()[-200:]
         return None if ended.exit_code == 0 else f"it ended with exit code {ended.exit_code}: {said}"
-
-
-def _longest(probe: Probe) -> int:
-    """Seconds within which a probe has come to a verdict, and its pod has been started."""
-    attempts = probe.failure_threshold + probe.success_threshold
-    return attempts * (probe.interval_seconds + probe.timeout_seconds) * 2 + _SPARE_SECONDS
 
 
 _LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {

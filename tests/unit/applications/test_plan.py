@@ -35,6 +35,7 @@ from timonier.applications.plan import (
     plan,
     wanted_objects,
 )
+from timonier.applications.revisions import Course
 from timonier.engine.difference import differs
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -489,3 +490,15 @@ def test_transitions_worth_telling_are_told_once(case: str) -> None:
 @given(applications())
 def test_a_plan_depends_on_nothing_but_what_it_is_given(web: Application) -> None:
     assert plan(web, Observed(), NOW) == plan(web, Observed(), NOW)
+
+
+def test_volumes_of_a_revision_that_is_coming_are_made_beside_those_that_there_are() -> None:
+    old = {"name": "old", "size": "1Gi", "mountPath": "/old"}
+    new = {"name": "new", "size": "1Gi", "mountPath": "/new"}
+    here, coming = application({"workload": {"storage": [old]}}), application({"workload": {"storage": [old, new]}})
+    claims = [(PERSISTENT_VOLUME_CLAIMS, name) for name in ("web-old", "web-new")]
+    assert [target for target in wanted_objects(here, coming) if target[0] == PERSISTENT_VOLUME_CLAIMS] == claims
+    going = Course(here, hold="upgrade web-2", coming=coming)
+    made = plan(here, Observed(going=going), NOW).apply
+    applied = [step.manifest for step in made if step.resource == PERSISTENT_VOLUME_CLAIMS]
+    assert [manifest["metadata"]["name"] for manifest in applied] == ["web-old", "web-new"]

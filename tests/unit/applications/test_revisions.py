@@ -6,7 +6,8 @@ from typing import Any
 from harness.application_specs import application as any_application
 from timonier.api.application import Application
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES
-from timonier.applications.revisions import Course, at_revision, course, read_revision, references
+from timonier.applications.reasons import Reason
+from timonier.applications.revisions import Course, at_revision, course, held_up, read_revision, references, running
 
 Manifest = dict[str, Any]
 NOTHING: dict[str, str] = {}
@@ -23,6 +24,7 @@ class World:
         self.revisions: list[Manifest] = []
         self.upgrades: list[Manifest] = []
         self.versions: dict[str, str] = {}
+        self.mark: str | None = None
 
     @property
     def application(self) -> Application:
@@ -31,7 +33,8 @@ class World:
 
     def turn(self) -> Course:
         """One reconcile: what it asks for is there afterwards."""
-        made = course(self.application, self.revisions, self.upgrades, self.versions)
+        made = course(self.application, self.revisions, self.upgrades, self.versions, self.mark)
+        self.mark = made.mark
         for resource, manifest in made.create:
             target = self.revisions if resource == CONTROLLER_REVISIONS else self.upgrades
             assert manifest["metadata"]["name"] not in [each["metadata"]["name"] for each in target]
@@ -177,8 +180,8 @@ def test_an_operator_that_was_killed_between_two_writes_goes_on() -> None:
     world.turn()
     assert world.names == (["web-1", "web-2"], ["web-2"])
     world.status = {}
-    world.end("Succeeded")
-    assert (tag(world.turn()), world.status) == ("2", {"revision": "web-2"})
+    world.turn()
+    assert world.status == {"revision": "web-1", "activeRun": "upgrade/web-2"}
 
 
 def test_numbers_of_pods_and_sizes_of_volumes_are_no_revision() -> None:
@@ -215,20 +218,19 @@ def test_a_secret_that_is_written_is_a_revision_and_restarts_the_pods() -> None:
     world = World()
     world.spec["workload"] |= READS
     world.versions = {"Secret/keys": "u/1"}
-    assert world.turn().restart is None
+    assert world.turn().mark is None
     world.versions = {"Secret/keys": "u/2"}
     world.turn()
     assert world.names[1] == ["web-2"]
     world.rollout("web-2")
-    first = world.turn().restart
-    assert first is not None
+    assert world.turn().mark == "web-2"
     world.end("Succeeded")
-    assert world.turn().restart == first
+    assert world.turn().mark == "web-2"
     world.change("2")
     world.rollout("web-3")
-    assert world.turn().restart == first  # the Secret is as it was
+    assert world.turn().mark == "web-3"
     world.end("Failed")
-    assert world.turn().restart == first
+    assert world.turn().mark == "web-2"
 
 
 def test_a_secret_that_comes_later_or_goes_is_none_and_its_next_change_is() -> None:
@@ -286,7 +288,7 @@ def test_a_policy_that_is_taken_away_lets_what_is_under_way_come_to_its_end() ->
     made = world.turn()
     assert (tag(made), made.revision, made.status) == ("2", None, {})
     world.spec["upgrade"] = policy
-    assert (world.turn().revision, world.turn().create) == ("web-2", ())
+    assert (world.turn().revision, world.turn().create) == ("web-3", ())
 
 
 def test_a_revision_that_cannot_be_read_is_none() -> None:
@@ -332,3 +334,132 @@ def test_a_first_revision_cannot_be_given_up() -> None:
     give_up(world)
     world.revisions[:] = world.revisions[1:]
     assert (tag(world.turn()), world.status) == ("2", {"revision": "web-2"})
+
+
+def test_set_again_the_policy_begins_with_what_runs_and_no_pod_starts_anew() -> None:
+    world = settled("1", "2")
+    policy = world.spec.pop("upgrade")
+    assert world.change("5").mark == "web-2"
+    world.spec["upgrade"] = policy
+    for _ in range(3):
+        made = world.turn()
+        assert (tag(made), made.revision, made.mark, world.status) == ("5", "web-3", "web-2", {"revision": "web-3"})
+    assert world.names[1] == ["web-2"]
+    made = world.change("6")
+    assert (tag(made), world.upgrades[-1]["spec"]["fromRevision"], world.names[1][-1]) == ("5", "web-3", "web-4")
+    world.rollout("web-4")
+    assert world.turn().mark == "web-4"
+
+
+def test_set_again_a_revision_that_was_given_up_is_what_runs() -> None:
+    world = settled("1", "2")
+    give_up(world)
+    world.turn()
+    policy = world.spec.pop("upgrade")
+    world.turn()
+    world.spec["upgrade"] = policy
+    for _ in range(3):
+        assert (tag(world.turn()), world.status) == ("2", {"revision": "web-3"})
+
+
+def test_where_the_good_revision_cannot_be_read_what_the_spec_says_is_the_good_one() -> None:
+    world = settled("1", "2")
+    world.revisions[-1]["data"]["workload"]["invented"] = True
+    for _ in range(3):
+        made = world.turn()
+        assert (tag(made), made.upgrading, world.status) == ("2", None, {"revision": "web-3"})
+    world.change("3")
+    assert (world.names[1][-1], world.upgrades[-1]["spec"]["fromRevision"]) == ("web-4", "web-3")
+
+
+def test_upgrades_of_another_application_of_that_name_do_not_count_but_their_names_are_taken() -> None:
+    world = settled("1", "2")
+    for left in world.upgrades:
+        left["metadata"]["ownerReferences"] = [{"uid": "earlier", "controller": True}]
+        left["status"] = {}
+    world.status, world.revisions = {}, []
+    made = world.turn()
+    assert (tag(made), made.upgrading, world.status) == ("2", None, {"revision": "web-3"})
+    world.change("3")
+    assert world.names[1] == ["web-2", "web-4"]
+
+
+def test_while_it_is_suspended_no_upgrade_begins() -> None:
+    world = settled("1")
+    world.spec["suspend"] = True
+    made = world.change("2")
+    assert (tag(made), made.create, made.failed) == ("1", (), None)
+    del world.spec["suspend"]
+    world.turn()
+    assert world.names[1] == ["web-2"]
+
+
+def test_a_policy_that_changes_before_anything_was_touched_is_the_one_that_counts() -> None:
+    world = World(approval="Manual")
+    world.turn()
+    world.change("2")
+    world.spec["upgrade"] = {"approval": "Manual", "quiesce": True}
+    assert world.turn().cancel == "web-2"
+    world.turn()
+    assert (world.names[1], world.upgrades[-1]["spec"]["policy"]) == (["web-2", "web-3"], world.spec["upgrade"])
+    assert world.turn().cancel is None
+    world.rollout("web-1", suspended=True)
+    world.spec["upgrade"] = {}
+    assert world.turn().cancel is None
+
+
+def test_volumes_for_one_pod_have_one_pod_whatever_the_new_spec_says() -> None:
+    world = World()
+    world.spec["workload"] |= STORAGE
+    world.turn()
+    world.spec["workload"] = {
+        **world.spec["workload"],
+        "storage": [{**STORAGE["storage"][0], "accessMode": "ReadWriteMany"}],
+    }
+    world.spec["scaling"] = {"replicas": 3}
+    assert world.turn().application.spec.scaling.replicas == 1
+    world.rollout("web-2")
+    assert world.turn().application.spec.scaling.replicas == 3
+
+
+def test_a_volume_that_only_the_new_revision_has_is_known_while_all_pods_are_stopped() -> None:
+    world = settled("1")
+    world.spec["workload"] |= STORAGE
+    assert world.turn().coming is None
+    world.rollout("web-1", suspended=True)
+    coming = world.turn().coming
+    assert coming is not None
+    assert [storage.name for storage in coming.spec.workload.storage] == ["data"]
+
+
+def test_the_time_out_leaves_room_for_all_that_a_policy_asks_for() -> None:
+    world = World(migrations=[{"name": "m", "command": ["up"], "timeoutSeconds": 5000, "backoffLimit": 1}])
+    world.spec["backup"] = {"storeRef": {"name": "s"}, "timeoutSeconds": 20000}
+    world.turn()
+    world.change("2")
+    assert world.upgrades[-1]["spec"]["timeoutSeconds"] > 30000
+
+
+def test_what_cannot_be_made_has_not_begun() -> None:
+    world = settled("1")
+    before = world.application
+    world.change("2")
+    made = held_up(before, world.turn(), "no")
+    assert (made.failed, made.upgrading, made.status) == ((Reason.REFUSED, "no"), None, {"revision": "web-1"})
+    assert tag(made) == "1"
+
+
+def test_what_runs_is_what_the_upgrade_says_or_else_the_good_one() -> None:
+    world = settled("1")
+    world.change("2")
+
+    def runs() -> str | None:
+        return running(world.application, world.revisions, world.upgrades).spec.workload.image.tag
+
+    assert runs() == "1"
+    world.rollout("web-2")
+    assert runs() == "2"
+    world.end("Failed")
+    assert runs() == "1"
+    world.status = {}
+    assert runs() == "2"

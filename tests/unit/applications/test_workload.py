@@ -9,7 +9,7 @@ from hypothesis import given
 from harness.application_specs import application, applications
 from harness.live_objects import live
 from timonier.api.application import Application, Image
-from timonier.applications.workload import command_pod, config_data, image_reference, states, workload_manifest
+from timonier.applications.workload import command_pod, config_data, image_reference, mark_of, workload_manifest
 
 STORAGE = {"name": "data", "size": "1024Mi", "mountPath": "/data"}
 DIGEST = f"sha256:{'a' * 64}"
@@ -367,28 +367,15 @@ def test_a_command_has_the_volumes_of_a_deployment_where_it_is_to() -> None:
     assert not mounted("StatefulSet", volumes=True)
 
 
-def test_a_pod_tells_whether_it_runs_what_is_stated() -> None:
-    def pod_of(spec: dict[str, Any], restart: str | None = None) -> Any:
-        template = workload_manifest(application(spec), None, 1, "web-1", restart)["spec"]["template"]
-        sidecar = {"name": "proxy", "image": "proxy"}
-        return {**template, "spec": template["spec"] | {"containers": [sidecar, *template["spec"]["containers"]]}}
+def test_pods_carry_the_mark_of_their_revision_and_those_that_were_there_before_have_none() -> None:
+    def template(adopted: Any = None, mark: str | None = None) -> Any:
+        return workload_manifest(application(READS), adopted, 1, "web-1", mark)["spec"]["template"]
 
-    def changed(**workload: Any) -> dict[str, Any]:
-        return {**READS, "workload": READS["workload"] | workload}
-
-    here = application(READS)
-    assert states(here, None, pod_of(READS))
-    for other in (
-        changed(image={"repository": "web", "tag": "2"}),
-        changed(args=["other"]),
-        changed(env=[{"name": "B", "value": "3"}]),
-        {**READS, "config": {"env": {"A": "2"}}},
-        {**READS, "config": None},
-    ):
-        assert not states(here, None, pod_of(other))
-    assert not states(here, "again", pod_of(READS))
-    assert states(here, "again", pod_of(READS, "again"))
-    assert states(here, None, pod_of(changed(resources={"requests": {"cpu": "1"}})))
+    live = {"spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "own"}]}}}}
+    for adopted in (None, live):
+        assert mark_of(template(adopted)) is None
+        assert mark_of(template(adopted, "web-2")) == "web-2"
+    assert mark_of({}) is None
 
 
 def test_a_workload_says_which_revision_it_states_and_its_pods_do_not() -> None:
