@@ -19,6 +19,7 @@ from harness.kube import SECRETS, Kube, Manifest
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES
+from timonier.runs.names import made_name
 
 pytestmark = pytest.mark.cluster
 
@@ -135,7 +136,8 @@ def test_a_backup_and_a_restore_with_all_that_belongs_to_them(
     assert movers.of("restore")[0]["snapshot"] == "5" * 64
     assert movers.of("restore")[0]["manifestHash"] == made["manifestHash"]
     kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run!=backupstore") == [])
-    assert kube.get(BACKUPS, namespace, "back-safety") is not None
+    uid = (kube.get(RESTORES, namespace, "back") or {})["metadata"]["uid"]
+    assert kube.get(BACKUPS, namespace, made_name("back", uid, "safety")) is not None
 
 
 def test_a_load_that_fails_brings_back_what_was_there(
@@ -193,10 +195,13 @@ def test_a_backup_that_was_there_before_is_not_taken_for_the_safety_backup(
 ) -> None:
     with played(cluster.kubeconfig, namespace) as movers:
         kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
-        kube.apply(backup(namespace, "web", "back-safety"))
+        wanted = restore(namespace, "web")
+        kube.apply({**wanted, "spec": {**wanted["spec"], "suspend": True}})
+        name = made_name("back", (kube.get(RESTORES, namespace, "back") or {})["metadata"]["uid"], "safety")
+        kube.apply(backup(namespace, "web", name))
         wait_over(kube, namespace, "first", seconds=40)
-        wait_over(kube, namespace, "back-safety", seconds=40)
-        kube.apply(restore(namespace, "web"))
+        wait_over(kube, namespace, name, seconds=40)
+        kube.patch(RESTORES, namespace, "back", {"spec": {"suspend": None}})
         failed = wait_over(kube, namespace, "back", resource=RESTORES, phase="Failed")
         assert condition(failed, "Succeeded")["reason"] == "SafetyBackupFailed"
         assert movers.of("restore") == []

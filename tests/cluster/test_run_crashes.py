@@ -58,7 +58,9 @@ def _without_jobs(kube: Kube, namespace: str) -> list[str]:
 
 
 def _name(told: dict[str, Any]) -> str:
-    return f"{told['task']} of {told['tags']['backup']}" if told["task"] == "backup" else str(told["task"])
+    if told["task"] != "backup":
+        return str(told["task"])
+    return f"backup of {re.sub('-[0-9a-f]{6}$', '', told['tags']['backup'])}"
 
 
 def upgrades(cluster: Any) -> Callable[[Kube, str], Outcome]:

@@ -173,8 +173,8 @@ def test_a_secret_that_is_written_is_an_upgrade_and_its_content_is_never_asked_f
     kube.patch(APPLICATIONS, namespace, "web", {"spec": {"scaling": {"replicas": 3}}})
     wait_upgrade(kube, namespace, "web-2")
     after = (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]["metadata"]["annotations"]
-    assert "timonier.dev/restart" not in before
-    assert "timonier.dev/restart" in after
+    assert "timonier.dev/revision" not in before
+    assert "timonier.dev/revision" in after
     assert kube.get(SECRETS, namespace, "keys") is not None
 
 

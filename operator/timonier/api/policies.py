@@ -209,12 +209,14 @@ class UpgradePolicy(Model):
         json_schema_extra=DEFAULTED,
     )
     progress_deadline_seconds: Annotated[int, Field(ge=5, le=86400)] = Field(
-        default=600, description="Seconds for the pods to get ready.", json_schema_extra=DEFAULTED
+        default=600,
+        description="Seconds for the pods to get ready, and with quiesce to end first.",
+        json_schema_extra=DEFAULTED,
     )
     approval: Literal["Auto", "Manual"] = Field(
         default="Auto",
-        description="Manual waits, after preflight and backup, for the annotation timonier.dev/approve: 'true' on the "
-        "Upgrade.",
+        description="Manual waits, after preflight and before the backup, for the annotation timonier.dev/approve: "
+        "'true' on the Upgrade.",
         json_schema_extra=DEFAULTED,
     )
     on_failure: Literal["Rollback", "Pause"] = Field(

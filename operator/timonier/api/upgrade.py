@@ -48,6 +48,9 @@ class UpgradeStatus(RunStatus):
     """How far the upgrade is."""
 
     rollout: Rollout | None = Field(default=None, description="What should run at this moment.")
+    has_run: bool | None = Field(
+        default=None, description="True once a pod of the new revision has run, and may have changed data."
+    )
     backup: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="Backup of the data that was there before."
     )

@@ -93,7 +93,7 @@ class Commands:
         if pumped is None:
             return await self._pump(run, step, job, application, _dumped, commands.dump, commands.container) or found
         if isinstance(pumped, Outcome) and pumped.error is not None:
-            await self._driver.movers.remove(run["metadata"]["namespace"], job)
+            await self._driver.movers.remove(run, job)
             return pumped
         return found
 
@@ -104,7 +104,7 @@ class Commands:
         found = await self._driver.movers.look(run["metadata"]["namespace"], job)
         pumped = self._driver.background.look(work_of(run, step))
         if isinstance(pumped, Outcome) and pumped.error is not None:
-            await self._driver.movers.remove(run["metadata"]["namespace"], job)
+            await self._driver.movers.remove(run, job)
             return pumped
         if pumped is not None or not isinstance(found, Progress):
             return _verdict(found, pumped)
@@ -128,14 +128,14 @@ class Commands:
             return Progress(again=_POLL)
         found = container_of(application, await self._observer.pods(_of(application)), container)
         if not isinstance(found, Container):
-            await self._driver.movers.remove(run["metadata"]["namespace"], job)
+            await self._driver.movers.remove(run, job)
             return Outcome(*found)
         doing = _judged(pump(self._driver.client, mover, command, found))
         self._driver.background.start(work_of(run, step), self._resource, _key(run), doing)
         return None
 
     async def _given_up(self, run: Manifest, job: str, message: str) -> Outcome:
-        await self._driver.movers.remove(run["metadata"]["namespace"], job)
+        await self._driver.movers.remove(run, job)
         return Outcome(Reason.NOT_SUPPORTED, message)
 
     async def _hook(self, application: Application, hook: Hook) -> Outcome:

@@ -16,6 +16,7 @@ from timonier.backups.access import unready
 from timonier.backups.volumes import name_of
 from timonier.runs.hooks import planned_again, post_steps, pre_steps
 from timonier.runs.reasons import Reason, Words
+from timonier.runs.steps import Steps
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
 __all__ = [
@@ -174,7 +175,7 @@ def instruction(backup: Backup, application: Application, paths: tuple[str, ...]
 def record_of(store: BackupStore | None) -> Record:
     """For `turn`: what the step that ended well adds to the status."""
 
-    def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def record(step: StepStatus, result: Mapping[str, Any], _steps: Steps) -> Mapping[str, Any]:
         if step.name != TRANSFER:
             return {}
         repository = store.status.get("repository") if store else None

@@ -9,6 +9,7 @@ from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
+from timonier.api.references import MADE_FOR
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, UPGRADES
 from timonier.api.restore import Restore
 from timonier.api.runs import StoreRef
@@ -111,12 +112,12 @@ class BackupPolicyReconciler:
         if found.error is None:
             for backup in forget.backups:
                 await self._applier.delete(BACKUPS, namespace, backup.metadata.name, backup.metadata.uid)
-            await self._movers.remove(namespace, name)
+            await self._movers.remove(manifest, name)
             return None
         left = (found.ended or datetime.now(UTC)) + _PAUSE - datetime.now(UTC)
         if left.total_seconds() > 0:
             return left.total_seconds()
-        await self._movers.remove(namespace, name)
+        await self._movers.remove(manifest, name)
         return 1.0
 
     async def _start(self, manifest: Manifest, forget: Forget, name: str) -> float | None:
@@ -138,7 +139,7 @@ class BackupPolicyReconciler:
         for resource, child in tuple(self._cache.owned(manifest["metadata"]["uid"])):
             name = child["metadata"]["name"]
             if resource == JOBS and name not in wanted:
-                await self._movers.remove(manifest["metadata"]["namespace"], name)
+                await self._movers.remove(manifest, name)
 
     def _used(self, application: Request) -> Iterator[str]:
         """The backups that a run under way reads, or was given to fall back on."""
@@ -150,8 +151,11 @@ class BackupPolicyReconciler:
                     yield from self._children(run)
 
     def _children(self, run: Manifest) -> Iterator[str]:
-        owned = self._cache.owned(run["metadata"]["uid"])
-        return (child["metadata"]["name"] for resource, child in owned if resource == BACKUPS)
+        backups = self._cache.all(BACKUPS, run["metadata"]["namespace"])
+        uid = run["metadata"]["uid"]
+        return (
+            each["metadata"]["name"] for each in backups if each["metadata"].get("annotations", {}).get(MADE_FOR) == uid
+        )
 
 
 def _show(application: Request, status: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
-from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS, RESTORES
+from timonier.api.references import MADE_FOR
+from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
 from timonier.api.restore import External, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
@@ -19,10 +20,10 @@ from timonier.applications.status import verdict_of
 from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
-from timonier.runs.names import shortened
+from timonier.runs.names import made_name
 from timonier.runs.outcome import Outcome, Progress
-from timonier.runs.owners import owned_by
 from timonier.runs.reasons import Reason, Words
+from timonier.runs.steps import Steps
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
 __all__ = [
@@ -72,7 +73,6 @@ _STOPPED: Final = MappingProxyType({"quiesced": True})
 _LET_GO: Final = MappingProxyType({"quiesced": False})
 _PATIENCE: Final = 300.0
 _POLL: Final = 1.0
-_LONGEST_NAME: Final = 52
 _SHORTEST_ID: Final = 8
 
 
@@ -380,12 +380,14 @@ def claim_of_pod(application: Application, volume: str) -> dict[str, Any] | None
 
 def safety_name(restore: Manifest) -> str:
     """The name of the backup that is made first: the same each time."""
-    metadata = restore["metadata"]
-    return f"{shortened(metadata['name'], _LONGEST_NAME)}-safety"
+    return made_name(restore["metadata"]["name"], restore["metadata"]["uid"], "safety")
 
 
 def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str, Any]:
-    """The Backup of the data that is about to be replaced: as the one was made that is restored, in the same store."""
+    """The Backup of the data that is about to be replaced: as the one was made that is restored, in the same store.
+
+    The Restore does not own it: what it saved is in the store, and must be found there for as long as it is kept.
+    """
     status = restore["status"]
     metadata = restore["metadata"]
     return {
@@ -394,7 +396,7 @@ def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str
         "metadata": {
             "namespace": metadata["namespace"],
             "name": safety_name(restore),
-            "ownerReferences": owned_by(restore, RESTORES),
+            "annotations": {MADE_FOR: metadata["uid"]},
         },
         "spec": {
             "targetRef": {"name": application},
@@ -410,8 +412,7 @@ def made_safe(restore: Manifest, backup: Manifest | None) -> Outcome | Progress 
     """What has become of the safety backup; one of the same name that is not this Restore's is none."""
     if backup is None:
         return None
-    owners = backup["metadata"].get("ownerReferences", ())
-    if restore["metadata"]["uid"] not in [owner["uid"] for owner in owners]:
+    if backup["metadata"].get("annotations", {}).get(MADE_FOR) != restore["metadata"]["uid"]:
         name = backup["metadata"]["name"]
         return Outcome(Reason.SAFETY_BACKUP_FAILED, f"a Backup {name} exists already, and is another's")
     status: Mapping[str, Any] = backup.get("status", {})
@@ -425,7 +426,8 @@ def has_stopped(workload: Manifest | None, pods: Sequence[Manifest]) -> Outcome 
     """Whether every pod of the application is gone, and none will come."""
     if workload is not None and workload["spec"].get("replicas", 1) != 0:
         return Progress("the application is being stopped", _POLL)
-    return Progress(f"{len(pods)} pods are still there", _POLL) if pods else Outcome()
+    left = [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+    return Progress(f"{len(left)} pods are still there", _POLL) if left else Outcome()
 
 
 def is_well(
@@ -456,7 +458,7 @@ def _wants_pods(application: Application) -> bool:
 def record_of() -> Record:
     """For `turn`: what a step that ended well adds to the status."""
 
-    def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def record(step: StepStatus, result: Mapping[str, Any], _steps: Steps) -> Mapping[str, Any]:
         if step.name == LOAD:
             return {"bytes": result["bytes"]}
         return {"rolledBack": True} if step.name == BRING_BACK and result else {}

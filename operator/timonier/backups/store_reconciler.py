@@ -144,7 +144,7 @@ class BackupStoreReconciler:
             if current is None:
                 await self._movers.disarm(namespace, name)
             else:
-                await self._movers.remove(namespace, name)
+                await self._movers.remove(manifest, name)
 
     def _jobs(self, manifest: Manifest) -> list[str]:
         owned = self._cache.owned(manifest["metadata"]["uid"])

@@ -22,7 +22,7 @@ from timonier.runs import story
 from timonier.runs.background import Background, work_of
 from timonier.runs.movers import Movers
 from timonier.runs.outcome import Outcome, Progress, finished
-from timonier.runs.steps import APPROVE
+from timonier.runs.steps import APPROVE, PAUSE
 from timonier.runs.turn import Record, Run, Seen, Turn, turn
 
 __all__ = ["Driver", "Gate", "rival_of"]
@@ -53,13 +53,13 @@ class Gate:
 def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
     """Another run of the Application that has begun and is not over, as `backup NAME`.
 
-    Runs of one family are none, nor is one that waits for a person before it touches anything.
+    Runs of one family are none, nor is one that waits for a person.
     """
     family = set(_family(cache, manifest))
     for resource in _RUNS:
         for other in cache.about(resource, application):
             status = other.get("status", {})
-            begun = status.get("startTime") and not story.is_over(status) and status.get("step") != APPROVE
+            begun = status.get("startTime") and not story.is_over(status) and status.get("step") not in (APPROVE, PAUSE)
             if begun and not family & set(_family(cache, other)):
                 return f"{resource.kind.lower()} {other['metadata']['name']}"
     return None
@@ -71,6 +71,10 @@ def _family(cache: Cache, manifest: Manifest) -> Iterator[str]:
     yield metadata["uid"]
     if (made_for := metadata.get("annotations", {}).get(MADE_FOR)) is not None:
         yield made_for
+        key = cache.find(made_for, _RUNS)
+        above = next(filter(None, (cache.get(run, key) for run in _RUNS)), None) if key else None
+        if above is not None and above["metadata"]["uid"] == made_for:
+            yield from _family(cache, above)
     for owner in metadata.get("ownerReferences", ()):
         resource = next((run for run in _RUNS if run.kind == owner["kind"]), None)
         above = cache.get(resource, Request(metadata["namespace"], owner["name"])) if resource else None
@@ -137,7 +141,7 @@ class Driver:
     async def _stop(self, manifest: Manifest, step: StepStatus) -> None:
         await self.background.stop(work_of(manifest, step))
         if step.job_ref:
-            await self.movers.remove(manifest["metadata"]["namespace"], step.job_ref)
+            await self.movers.remove(manifest, step.job_ref)
 
     async def _tidy(self, manifest: Manifest, *, keep: bool) -> None:
         """Jobs of a run that failed, and those that are to stay, are kept for their logs, without their Secrets.
@@ -154,7 +158,7 @@ class Driver:
             if keep and finished(child) and not _has_scratch(child):
                 await self.movers.disarm(namespace, name)
             else:
-                await self.movers.remove(namespace, name)
+                await self.movers.remove(manifest, name)
 
 
 def _has_scratch(job: Manifest) -> bool:

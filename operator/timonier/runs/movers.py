@@ -144,10 +144,11 @@ class Movers:
         """Remove the Secret of a Job that has ended; its log stays."""
         await self._delete(SECRETS, namespace, name)
 
-    async def remove(self, namespace: str, name: str) -> None:
-        """Remove a Job, whether it has ended or not, with its pod and its Secret."""
-        await self._delete(JOBS, namespace, name)
-        await self._delete(SECRETS, namespace, name)
+    async def remove(self, owner: Manifest, name: str) -> None:
+        """Remove a Job of that owner, whether it has ended or not, with its pod and its Secret."""
+        namespace, uid = owner["metadata"]["namespace"], owner["metadata"]["uid"]
+        await self._delete(JOBS, namespace, name, uid)
+        await self._delete(SECRETS, namespace, name, uid)
 
     async def abandoned(self, met: Outcome) -> bool:
         """Whether nobody holds any of the locks any more that a mover met: then they may be broken."""
@@ -212,9 +213,10 @@ class Movers:
         )
         return {source: None if one is None else _data(one) for source, one in zip(wanted, found, strict=True)}
 
-    async def _delete(self, resource: Resource, namespace: str, name: str) -> None:
+    async def _delete(self, resource: Resource, namespace: str, name: str, owner: str | None = None) -> None:
         found = await self._applier.live(resource, namespace, name)
-        if found is not None:
+        owners = [each["uid"] for each in found["metadata"].get("ownerReferences", ())] if found else []
+        if found is not None and (owner is None or owner in owners):
             await self._applier.delete(resource, namespace, name, found["metadata"]["uid"])
 
 

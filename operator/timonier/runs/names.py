@@ -2,9 +2,20 @@
 
 import hashlib
 
-__all__ = ["shortened"]
+__all__ = ["made_name", "shortened"]
 
 _HASH = 8
+_LONGEST_MAKER = 44
+_UID = 6
+
+
+def made_name(maker: str, uid: str, what: str) -> str:
+    """The name of what a run makes and what may outlive it: the same each time, and not that of a namesake's.
+
+    >>> made_name("web-2", "0a1b2c3d-4e5f", "before")
+    'web-2-before-0a1b2c'
+    """
+    return f"{shortened(maker, _LONGEST_MAKER)}-{what}-{uid.replace('-', '')[:_UID]}"
 
 
 def shortened(name: str, longest: int) -> str:

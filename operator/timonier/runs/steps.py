@@ -9,6 +9,7 @@ from timonier.api.runs import StepStatus
 
 __all__ = [
     "APPROVE",
+    "PAUSE",
     "Steps",
     "begun",
     "current",
@@ -27,6 +28,8 @@ Steps = tuple[StepStatus, ...]
 
 APPROVE: Final = "Approve"
 """The step in which a run has touched nothing yet, and waits for a person: others go first meanwhile."""
+PAUSE: Final = "Pause"
+"""The step in which a run that failed is left as it is until a person has seen enough of it."""
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 300.0
 _LONGEST_MESSAGE: Final = 2048

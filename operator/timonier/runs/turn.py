@@ -21,6 +21,7 @@ __all__ = ["Run", "Seen", "StepPlan", "Turn", "present", "steps_of", "turn"]
 
 _LOOK_AGAIN: Final = 5.0
 _LOOK_AT_JOB: Final = 15.0
+_LONGEST_MESSAGE: Final = 2048
 # Another attempt would find the same.
 _HOPELESS: Final = frozenset(
     {Reason.WRONG_PASSWORD, Reason.NOT_INITIALIZED, Reason.CORRUPTED, Reason.PERMISSION_DENIED, Reason.MISMATCH,
@@ -60,7 +61,7 @@ class Run:
     """What a turn needs to know of a run.
 
     `created` is the time of its creation, `what` names it for people, `facts` go into the status when it begins,
-    and what `blame` says when something has failed.
+    `news` once it has begun, and what `blame` says when something has failed.
     """
 
     what: str
@@ -70,6 +71,7 @@ class Run:
     status: Mapping[str, Any]
     plans: tuple[StepPlan, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    news: Mapping[str, Any] = field(default_factory=dict)
     blame: Blame = _no_blame
 
 
@@ -95,8 +97,8 @@ class Turn:
     again: float | None = None
 
 
-Record = Callable[[StepStatus, Mapping[str, Any]], Mapping[str, Any]]
-"""What a step that ended well adds to the status, from its result."""
+Record = Callable[[StepStatus, Mapping[str, Any], Steps], Mapping[str, Any]]
+"""What a step that ended well adds to the status, from its result, and from what came of the steps before."""
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ def turn(run: Run, sight: Seen, record: Record, now: datetime) -> Turn:
         if made is not None:
             return made
         status = story.started({**status, **run.facts}, planned(plan.name for plan in run.plans), now)
+    status |= run.news
     state = _State(
         run, now, status, steps_of(status), _failure(run.status), sight.task, sight.job, record
     )  # fmt: skip
@@ -173,7 +176,9 @@ def _advance(state: _State) -> None:
         state.turn = Turn(story.ended(state.status, state.steps, done, run.generation, now))
     elif state.failure is None and (words := _interruption(run, state.status, now)) is not None:
         if step.state == "Running" or step.attempts:
-            state.stop = step if step.state == "Running" else None
+            # Its Job may have been made a moment ago, and the status does not name it yet.
+            running = step.model_copy(update={"job_ref": step.job_ref or state.job})
+            state.stop = running if step.state == "Running" else None
             state.steps = ended(state.steps, step.name, "Failed", now, words[1])
         _fail(state, words)
     elif step.state == "Pending":
@@ -203,7 +208,7 @@ def _begin(state: _State, step: StepStatus) -> None:
 def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
     now = state.now
     if outcome.error is None:
-        state.status |= state.record(step, outcome.result)
+        state.status |= state.record(step, outcome.result, state.steps)
         state.steps = ended(state.steps, step.name, "Succeeded", now, outcome.message or None)
         return
     attempts = step.attempts or 1
@@ -219,10 +224,12 @@ def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
 
 
 def _fail(state: _State, words: Words, step: str | None = None) -> None:
-    """From here on only what undoes and cleans up. The first failure is the one that counts."""
+    """From here on only what undoes and cleans up. The first failure is the one that counts; later ones are told."""
     if state.failure is None:
         state.failure = words
         state.status |= state.run.blame(step, words, state.now)
+    else:
+        state.failure = state.failure[0], f"{state.failure[1]}; then {words[1]}"[:_LONGEST_MESSAGE]
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
     for found in state.steps:
         if found.name in forward and found.state == "Pending" and not found.attempts:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from timonier.api.application import Application
@@ -16,7 +17,7 @@ from timonier.applications.revisions import Revision
 from timonier.backups.access import unready
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
-from timonier.runs.steps import APPROVE
+from timonier.runs.steps import APPROVE, PAUSE, Steps
 from timonier.runs.turn import Record, Run, StepPlan, When, steps_of
 from timonier.upgrades.data import backup_name
 
@@ -53,7 +54,6 @@ MIGRATE: Final = "Migrate"
 ROLLOUT: Final = "Rollout"
 VERIFY: Final = "Verify"
 BAKE: Final = "Bake"
-PAUSE: Final = "Pause"
 ROLLBACK: Final = "Rollback"
 UNDO: Final = "Undo"
 RESTORE_DATA: Final = "RestoreData"
@@ -63,6 +63,7 @@ APPROVE_ANNOTATION: Final = "timonier.dev/approve"
 ROLLBACK_ANNOTATION: Final = "timonier.dev/rollback"
 
 _UNDO_RETRIES: Final = 3
+_BACK: Final = frozenset({ROLLBACK, UNDO, RESTORE_DATA})
 _REASONS: Final[frozenset[str]] = frozenset(get_args(RollbackReason))
 _BY_STEP: Final[Mapping[str, RollbackReason]] = {
     PREFLIGHT: "PreflightFailed",
@@ -98,16 +99,23 @@ def obstacle(upgrade: Upgrade, around: Surroundings) -> Words | None:
     return None
 
 
-def run_of(upgrade: Upgrade, application: Application | None, now: datetime) -> Run:
-    """The Upgrade as a run with its steps. Once it has begun, whether it backs up first is what its status says."""
+def run_of(
+    upgrade: Upgrade, application: Application | None, now: datetime, news: Mapping[str, Any] = MappingProxyType({})
+) -> Run:
+    """The Upgrade as a run with its steps. Once it has begun, whether it backs up first is what its status says.
+
+    `news` is what has been seen that its status does not say yet.
+    """
     metadata = upgrade.metadata
+    seen = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
     return Run(
         what=f"upgrade of {upgrade.spec.target_ref.name} to {upgrade.spec.to_revision}",
         generation=metadata.generation,
         created=metadata.creation_timestamp,
         spec=upgrade.spec,
         status=upgrade.status,
-        plans=tuple(_steps(upgrade, backs_up=_backs_up(upgrade, application), now=now)),
+        plans=tuple(_steps(seen, backs_up=_backs_up(seen, application), now=now)),
+        news=news,
         blame=_blame,
     )
 
@@ -126,10 +134,10 @@ def _steps(upgrade: Upgrade, *, backs_up: bool, now: datetime) -> Iterator[StepP
     before = {"revision": spec.from_revision}
     still = before | ({"suspended": True} if stops else {})
     yield StepPlan(PREFLIGHT)
+    if policy.approval == "Manual":
+        yield StepPlan(APPROVE)  # before the backup, which would be old by the time that somebody has approved
     if backs_up:
         yield StepPlan(BACKUP, mark={"backup": backup_name(upgrade)})
-    if policy.approval == "Manual":
-        yield StepPlan(APPROVE)
     if stops:
         yield StepPlan(QUIESCE, mark={"rollout": still, "downtime": {"start": stamp(now)}})
     for migration in policy.migrations:
@@ -151,6 +159,8 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
     before = {"revision": upgrade.spec.from_revision}
     begun = {step.name for step in steps_of(status) if step.attempts}
     touched = "rollout" in status
+    # The data of a version that nothing but itself has worked on is as good as the backup, and newer.
+    changed = bool(status.get("backup")) and (status.get("hasRun") or any(kind_of(name) == MIGRATE for name in begun))
     undoes = policy.rollback_data == "Command"
     if policy.on_failure == "Pause":
         yield StepPlan(PAUSE, "Failure" if touched else "Never")
@@ -161,7 +171,7 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
             when: When = "Failure" if f"{MIGRATE}/{migration.name}" in begun else "Never"
             yield StepPlan(f"{UNDO}/{migration.name}", when, retries=_UNDO_RETRIES)
     if policy.rollback_data == "RestoreBackup":
-        yield StepPlan(RESTORE_DATA, "Failure" if touched and status.get("backup") else "Never", {"rollout": before})
+        yield StepPlan(RESTORE_DATA, "Failure" if changed else "Never", {"rollout": before})
     yield StepPlan(RECOVER, "Failure" if touched else "Never", {"rollout": before})
 
 
@@ -175,8 +185,9 @@ def _blame(step: str | None, words: Words, now: datetime) -> Mapping[str, Any]:
 def record_of(upgrade: Upgrade, now: datetime) -> Record:
     """For `turn`: what a step that ended well adds to the status."""
 
-    def record(step: StepStatus, _result: Mapping[str, Any]) -> Mapping[str, Any]:
-        added: dict[str, Any] = {"rolledBack": True} if step.name == RECOVER else {}
+    def record(step: StepStatus, _result: Mapping[str, Any], steps: Steps) -> Mapping[str, Any]:
+        undone = not any(each.state == "Failed" for each in steps if kind_of(each.name) in _BACK)
+        added: dict[str, Any] = {"rolledBack": True} if step.name == RECOVER and undone else {}
         downtime = upgrade.status.get("downtime")
         if step.name in (ROLLOUT, RECOVER) and downtime and "end" not in downtime:
             added["downtime"] = {**downtime, "end": stamp(now)}

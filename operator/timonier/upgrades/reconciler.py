@@ -31,7 +31,6 @@ from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import stated_replicas
 from timonier.applications.workload import command_pod, config_data, mark_of
 from timonier.backups.observing import Observer
-from timonier.backups.restore_plan import has_stopped
 from timonier.engine import metrics
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
@@ -45,7 +44,7 @@ from timonier.runs.hooks import container_of
 from timonier.runs.mover import job_name
 from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, progress_of
 from timonier.runs.reasons import Reason
-from timonier.runs.turn import Seen, present
+from timonier.runs.turn import Seen, present, steps_of
 from timonier.upgrades.data import (
     backup_before,
     backup_name,
@@ -80,13 +79,23 @@ from timonier.upgrades.plan import (
     store_ready,
 )
 from timonier.upgrades.probing import instruction
-from timonier.upgrades.watching import baking, image_seen, rolled, rolling_back
+from timonier.upgrades.watching import (
+    baking,
+    has_run,
+    image_seen,
+    left_to_go,
+    rolled,
+    rolling_back,
+    stop_all,
+    stopped,
+)
 
 __all__ = ["UpgradeReconciler"]
 
 _POLL: Final = 1.0
 _IMAGE_SECONDS: Final = 300
 _CONFIG: Final = "config"
+_WHILE_IT_RUNS: Final = frozenset({ROLLOUT, VERIFY, BAKE, PAUSE, ROLLBACK})
 _NOTHING_TO_ASK: Final = Outcome(message="no pods are asked for, so nothing was asked of them")
 
 Known = Outcome | Progress | None
@@ -158,6 +167,7 @@ class _Turn:
         step = present(run)
         if step is not None:
             task = await self._look(step) if step.state == "Running" else None
+            run = run_of(upgrade, self._application, self._now, await self._news(step))
             seen = Seen(task=task, job=self._name_of(step))
         elif story.is_over(upgrade.status):
             seen = Seen()
@@ -165,6 +175,32 @@ class _Turn:
             seen = Seen(obstacle=obstacle(upgrade, self._surroundings()))
         record = record_of(upgrade, self._now)
         return await self._driver.drive(UPGRADES, self._manifest, run, seen, record, self._begin)
+
+    async def _news(self, step: StepStatus) -> Mapping[str, Any]:
+        """What the status is to say besides what comes of the step."""
+        after = self._revision(self._upgrade.spec.to_revision)
+        if step.state != "Running" or kind_of(step.name) not in _WHILE_IT_RUNS or after is None:
+            return {}
+        ran = not self._upgrade.status.get("hasRun") and has_run(await self._pods_of(after))
+        left = await self._left() if step.name == ROLLBACK else ()
+        return {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
+
+    async def _left(self) -> list[str]:
+        """Names of the pods that must have ended before data is undone."""
+        before = self._revision(self._upgrade.spec.from_revision)
+        if before is None:
+            return []
+        begun = (step for step in steps_of(self._upgrade.status) if kind_of(step.name) == MIGRATE)
+        names = [
+            job_name(self._manifest, step.name, attempt)
+            for step in begun
+            for attempt in range(1, (step.attempts or 0) + 1)
+        ]
+        commands: tuple[Manifest, ...] = ()
+        if names:
+            selector = f"batch.kubernetes.io/job-name in ({','.join(names)})"
+            commands = await self._applier.some(PODS, self._namespace, label_selector=selector)
+        return left_to_go(await self._observer.pods(self._target), before, commands)
 
     @property
     def _namespace(self) -> str:
@@ -188,10 +224,17 @@ class _Turn:
             return backup_name(self._upgrade)
         if kind == RESTORE_DATA:
             return restore_name(self._upgrade)
-        if kind in (PREFLIGHT, MIGRATE, UNDO):
+        if kind in (PREFLIGHT, MIGRATE, UNDO) or (kind == BAKE and self._asks() is not None):
             return self._job(step)
         probe = probe_of(self._upgrade, step.name) if kind == VERIFY else None
         return self._job(step) if probe is not None and probe.exec is None else None
+
+    def _asks(self) -> Mapping[str, Any] | None:
+        """What the pod is told that asks for as long as it bakes; None when there is nothing to ask."""
+        policy, after = self._upgrade.spec.policy, self._revision(self._upgrade.spec.to_revision)
+        if self._application is None or after is None or stated_replicas(self._application) == 0:
+            return None
+        return instruction(policy.verify, at_revision(self._application, after), policy.bake_seconds)
 
     def _job(self, step: StepStatus) -> str:
         return job_name(self._manifest, step.name, step.attempts or 1)
@@ -200,12 +243,10 @@ class _Turn:
         return await _LOOKS[kind_of(step.name)](self, step)
 
     async def _look_at_person(self, step: StepStatus) -> Known:
-        if step.name != APPROVE:
-            return paused(self._upgrade)
-        found = approved(self._upgrade)
+        found = approved(self._upgrade) if step.name == APPROVE else paused(self._upgrade)
         rival = rival_of(self._cache, self._target, self._manifest)
         if isinstance(found, Outcome) and rival is not None:
-            return Progress(f"it is approved; {rival} comes first", _POLL)
+            return Progress(f"a person has said so; {rival} comes first", _POLL)
         return found
 
     async def _look_at_backup(self, _step: StepStatus) -> Known:
@@ -216,10 +257,11 @@ class _Turn:
         found = await self._applier.live(RESTORES, self._namespace, restore_name(self._upgrade))
         return made_restore(self._upgrade, found)
 
-    async def _look_at_stop(self, _step: StepStatus) -> Known:
+    async def _look_at_stop(self, step: StepStatus) -> Known:
         application = self._application
         workload = self._observer.workload(application) if application else None
-        return has_stopped(workload, await self._observer.pods(self._target))
+        pods = await self._observer.pods(self._target)
+        return stopped(workload, pods, step, self._upgrade.spec.policy, self._now)
 
     async def _look_at_rollout(self, step: StepStatus) -> Known:
         application, spec = self._application, self._upgrade.spec
@@ -230,7 +272,7 @@ class _Turn:
         wanted = at_revision(application, revision)
         workload = self._observer.workload(wanted)
         if step.name == ROLLBACK:
-            return rolling_back(wanted, name, workload, self._upgrade, step, self._now)
+            return rolling_back(workload, await self._observer.pods(self._target), await self._left(), self._upgrade)
         pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
 
@@ -252,7 +294,11 @@ class _Turn:
         job, pods = await self._job_of(step)
         if job is None:
             return None
-        return command_outcome(job, pods, Reason.MIGRATION_FAILED) if finished(job) else progress_of(pods)
+        if not finished(job):
+            return progress_of(pods)
+        if any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods):
+            return Progress("its pod is still ending", _POLL)
+        return command_outcome(job, pods, Reason.MIGRATION_FAILED)
 
     async def _look_at_probe(self, step: StepStatus) -> Known:
         probe = probe_of(self._upgrade, step.name)
@@ -271,6 +317,8 @@ class _Turn:
         if after is None or self._application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
         job, pods = await self._job_of(step)
+        if job is None and self._asks() is not None:
+            return None
         probes: Outcome | Progress | None = None
         if job is not None:
             probes = outcome_of(job, pods) if finished(job) else Progress()
@@ -299,11 +347,13 @@ class _Turn:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
         return await begin(self, step, at_revision(self._application, after))
 
-    async def _backup(self, _step: StepStatus, _application: Application) -> Known:
-        return made_backup(self._upgrade, await self._applier.create(BACKUPS, backup_before(self._upgrade)))
+    async def _backup(self, _step: StepStatus, application: Application) -> Known:
+        wanted = backup_before(self._upgrade, application)
+        return made_backup(self._upgrade, await self._applier.create(BACKUPS, wanted))
 
-    async def _restore(self, _step: StepStatus, _application: Application) -> Known:
-        return made_restore(self._upgrade, await self._applier.create(RESTORES, restore_data(self._upgrade)))
+    async def _restore(self, _step: StepStatus, application: Application) -> Known:
+        wanted = restore_data(self._upgrade, application)
+        return made_restore(self._upgrade, await self._applier.create(RESTORES, wanted))
 
     async def _preflight(self, step: StepStatus, application: Application) -> Known:
         policy = application.spec.backup
@@ -362,8 +412,7 @@ class _Turn:
     async def _bake(self, step: StepStatus, application: Application) -> Known:
         if stated_replicas(application) == 0:
             return _NOTHING_TO_ASK
-        policy = self._upgrade.spec.policy
-        told = instruction(policy.verify, application, policy.bake_seconds)
+        policy, told = self._upgrade.spec.policy, self._asks()
         if told is None:
             return Progress(again=_POLL)
         pod = probe_pod(self._driver.movers.image, told)

@@ -6,24 +6,39 @@ from typing import Any, Final
 
 from timonier.api.application import Application
 from timonier.api.conditions import condition_of
-from timonier.api.moments import moment
+from timonier.api.moments import moment, stamp
 from timonier.api.policies import UpgradePolicy
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
 from timonier.applications.children import REVISION_ANNOTATION
 from timonier.applications.reasons import Reason as Trouble
+from timonier.applications.reasons import Words
+from timonier.applications.revisions import Revision
 from timonier.applications.status import verdict_of
 from timonier.applications.trouble import trouble_of
+from timonier.applications.workload import mark_of
+from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.upgrades.plan import RECOVER
 
-__all__ = ["PULL_PATIENCE", "baking", "image_seen", "rolled", "rolling_back"]
+__all__ = [
+    "PULL_PATIENCE",
+    "baking",
+    "has_run",
+    "image_seen",
+    "left_to_go",
+    "rolled",
+    "rolling_back",
+    "stop_all",
+    "stopped",
+]
 
 PULL_PATIENCE: Final = 30.0
 """Seconds that an image may take to be pulled again after a failure: registries have bad moments."""
 _POLL: Final = 1.0
+_LONG_POLL: Final = 15.0
 _LEAST_PATIENCE: Final = 300
 _POD_PATIENCE: Final = 60.0
 _UNREADY_PATIENCE: Final = 30.0
@@ -81,47 +96,109 @@ def rolled(
     """
     stated = workload is not None and workload["metadata"].get("annotations", {}).get(REVISION_ANNOTATION) == revision
     verdict = verdict_of(application, workload, current=stated)
-    if verdict.complete:
+    if verdict.complete and (step.name == RECOVER or not application.spec.suspend):
         return Outcome()
-    waited = (now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
+    if application.spec.suspend and step.name != RECOVER:
+        return Progress("the Application is suspended: nothing tells whether the new revision is well", _LONG_POLL)
     trouble = trouble_of(pods)
     told = f"{verdict.ready} of {verdict.desired} pods are ready" + (f"; {trouble[1]}" if trouble else "")
     if step.name == RECOVER:
         patience = max(policy.progress_deadline_seconds, _LEAST_PATIENCE)
-        return (
-            Progress(told, _POLL)
-            if waited < patience
-            else Outcome(Reason.NOT_READY, f"not within {patience} s: {told}")
-        )
-    if trouble and trouble[0] is Trouble.IMAGE_PULL_FAILED and waited >= PULL_PATIENCE:
+        reason = Reason.NOT_READY if _waited(step, now) >= patience else None
+        return Outcome(reason, f"not within {patience} s: {told}") if reason else Progress(told, _POLL)
+    return _hopeless(pods, trouble, told, now) or _in_time(told, step, policy, now)
+
+
+def _hopeless(pods: Sequence[Manifest], trouble: Words | None, told: str, now: datetime) -> Outcome | None:
+    """What will not come right by itself."""
+    if trouble and trouble[0] is Trouble.IMAGE_PULL_FAILED and _pulling_for(pods, now) >= PULL_PATIENCE:
         return Outcome(Reason.IMAGE_PULL_FAILED, told)
     if trouble and trouble[0] is Trouble.CRASH_LOOP and max(map(_restarts, pods)) >= _MOST_RESTARTS:
         return Outcome(Reason.CRASH_LOOP, told)
-    if waited >= policy.progress_deadline_seconds:
-        return Outcome(Reason.PROGRESS_DEADLINE_EXCEEDED, f"not within {policy.progress_deadline_seconds} s: {told}")
+    return None
+
+
+def _in_time(told: str, step: StepStatus, policy: UpgradePolicy, now: datetime) -> Outcome | Progress:
+    deadline = policy.progress_deadline_seconds
+    if _waited(step, now) >= deadline:
+        return Outcome(Reason.PROGRESS_DEADLINE_EXCEEDED, f"not within {deadline} s: {told}")
     return Progress(told, _POLL)
 
 
+def left_to_go(pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]) -> list[str]:
+    """Names of the pods that must have ended before data is undone: those of other revisions, and of migrations."""
+    return [*_active([pod for pod in pods if mark_of(pod) != before.mark]), *_active(commands)]
+
+
 def rolling_back(
-    application: Application,
-    revision: str,
-    workload: Manifest | None,
-    upgrade: Upgrade,
-    step: StepStatus,
-    now: datetime,
+    workload: Manifest | None, pods: Sequence[Manifest], left: Sequence[str], upgrade: Upgrade
 ) -> Outcome | Progress:
-    """Whether the pods are on their way back. Where data goes back as well, none of the new revision is to be left."""
-    waited = (now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
+    """Whether the pods are on their way back. Where data goes back as well, nothing is to be at work on it.
+
+    `pods` are all of the application, `left` is as by `left_to_go`.
+    """
     found = workload or {"metadata": {}}
-    stated = found["metadata"].get("annotations", {}).get(REVISION_ANNOTATION) == revision
-    status: Mapping[str, Any] = found.get("status", {})
-    seen = stated and status.get("observedGeneration", 0) >= found["metadata"].get("generation", 1)
-    replaced = seen and status.get("updatedReplicas", 0) == status.get("replicas", 0)
-    if replaced or (seen and upgrade.spec.policy.rollback_data == "None"):
+    stated = found["metadata"].get("annotations", {}).get(REVISION_ANNOTATION) == upgrade.spec.from_revision
+    if not stated or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
+        return Progress("the revision before is being brought back", _POLL)
+    if upgrade.spec.policy.rollback_data == "None":
         return Outcome()
-    if waited >= _POD_PATIENCE:
-        return Outcome(message=f"not all pods of {application.metadata.name} were replaced; it goes on all the same")
-    return Progress("the revision before is being brought back", _POLL)
+    if left:
+        told = (
+            f"the data is undone once {len(left)} pods have ended, of which {left[0]} is one; if its node is gone for"
+        )
+        return Progress(f"{told} good, delete it with --force", _POLL)
+    return has_stopped(workload, pods) if upgrade.status.get("rollout", {}).get("suspended") else Outcome()
+
+
+def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[str], now: datetime) -> Mapping[str, Any]:
+    """What is added to the status when pods of the new revision do not go because those of the old one do not come.
+
+    Without any pod, nothing is at work on the data; once it is undone, those of the old one get ready.
+    """
+    rollout = upgrade.status.get("rollout", {})
+    goes_back = upgrade.spec.policy.rollback_data != "None"
+    if not left or not goes_back or rollout.get("suspended") or _waited(step, now) < _POD_PATIENCE:
+        return {}
+    downtime = upgrade.status.get("downtime") or {"start": stamp(now)}
+    return {"rollout": {**rollout, "suspended": True}, "downtime": downtime}
+
+
+def stopped(
+    workload: Manifest | None, pods: Sequence[Manifest], step: StepStatus, policy: UpgradePolicy, now: datetime
+) -> Outcome | Progress:
+    """Whether every pod of the application is gone, or why that is not waited for any longer."""
+    seen = has_stopped(workload, pods)
+    return _in_time(seen.trouble or "", step, policy, now) if isinstance(seen, Progress) else seen
+
+
+def has_run(pods: Sequence[Manifest]) -> bool:
+    """Whether a container of any of these pods has ever been started."""
+    statuses = (status for pod in pods for status in pod.get("status", {}).get("containerStatuses", ()))
+    return any(
+        status.get("containerID")
+        or status.get("restartCount")
+        or {"running", "terminated"} & set(status.get("state", {}))
+        for status in statuses
+    )
+
+
+def _active(pods: Sequence[Manifest]) -> list[str]:
+    """Names of the pods that may still be at work. One that ends is, and so is one whose node is not heard of."""
+    return [
+        pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _pulling_for(pods: Sequence[Manifest], now: datetime) -> float:
+    """Seconds since the oldest pod was made of those whose image cannot be pulled."""
+    waiting = (
+        (pod, status.get("state", {}).get("waiting", {}).get("reason"))
+        for pod in pods
+        for status in pod.get("status", {}).get("containerStatuses", ())
+    )
+    made = (moment(pod["metadata"]["creationTimestamp"]) for pod, reason in waiting if reason in _PULL)
+    return max((_seconds(each, now) for each in made), default=0.0)
 
 
 def _restarts(pod: Manifest) -> int:
@@ -148,13 +225,15 @@ def baking(
 
 def _unwell(pod: Manifest, begun: datetime, now: datetime) -> str | None:
     name, status = pod["metadata"]["name"], pod.get("status", {})
+    if "deletionTimestamp" in pod["metadata"] or _taken_away(status):
+        return None  # a node that is emptied says nothing of the revision; another pod takes its place
     for container in status.get("containerStatuses", ()):
         ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated") or {}
         if (at := ended.get("finishedAt")) and moment(at) > begun:
             code = ended.get("exitCode")
             return f"container {container['name']} of pod {name} ended with exit code {code} ({ended.get('reason')})"
     ready = condition_of(status, "Ready")
-    if ready is None or ready["status"] == "True" or "deletionTimestamp" in pod["metadata"]:
+    if ready is None or ready["status"] == "True":
         return None
     since = max(moment(ready.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]), begun)
     return (
@@ -162,6 +241,24 @@ def _unwell(pod: Manifest, begun: datetime, now: datetime) -> str | None:
         if _seconds(since, now) > _UNREADY_PATIENCE
         else None
     )
+
+
+def _taken_away(status: Mapping[str, Any]) -> bool:
+    """The pod was evicted, preempted, or lost its node.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+    """
+    disrupted = condition_of(status, "DisruptionTarget") or {}
+    return disrupted.get("status") == "True" or status.get("reason") in (
+        "Evicted",
+        "NodeLost",
+        "Terminated",
+        "Shutdown",
+    )
+
+
+def _waited(step: StepStatus, now: datetime) -> float:
+    return _seconds(moment(step.start_time), now) if step.start_time else 0.0
 
 
 def _seconds(since: datetime, now: datetime) -> float:

@@ -144,7 +144,7 @@ def test_what_the_mover_is_told() -> None:
 def test_what_the_mover_found_goes_into_the_status() -> None:
     result = {"snapshot": "abc", "bytes": 2048, "added": 5, "files": 7, "manifestHash": "h"}
     step = StepStatus(name="Transfer", state="Running", start_time="2026-11-27T08:00:00Z")
-    assert record_of(store())(step, result) == {
+    assert record_of(store())(step, result, ()) == {
         "snapshotID": "abc", "bytes": 2048, "size": "2Ki", "transferred": 5, "files": 7, "manifestHash": "h",
         "backupTime": "2026-11-27T08:00:00Z",
     }  # fmt: skip

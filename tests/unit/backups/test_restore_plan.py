@@ -159,7 +159,7 @@ def test_without_a_safety_backup_and_into_a_claim_there_are_fewer_steps() -> Non
     assert whens(restore(to=CLAIM)) == {"Load": "Forward"}
 
 
-def test_the_safety_backup_belongs_to_the_restore() -> None:
+def test_the_safety_backup_is_the_restores_and_outlives_it() -> None:
     owner: dict[str, Any] = {
         "apiVersion": "timonier.dev/v1",
         "kind": "Restore",
@@ -169,7 +169,10 @@ def test_the_safety_backup_belongs_to_the_restore() -> None:
     made = safety_backup(owner, "web", 60)
     assert made["spec"]["method"] == "Command"
     assert len(made["metadata"]["name"]) <= 63
-    assert made["metadata"]["ownerReferences"][0]["uid"] == "r"
+    assert made["metadata"]["annotations"] == {"timonier.dev/made-for": "r"}
+    assert "ownerReferences" not in made["metadata"]
+    again = {**owner, "metadata": {**owner["metadata"], "uid": "s"}}
+    assert safety_backup(again, "web", 60)["metadata"]["name"] != made["metadata"]["name"]
     Backup.model_validate(made | {"metadata": made["metadata"] | {"uid": "1"}})
 
 
@@ -177,7 +180,8 @@ def test_what_has_become_of_the_safety_backup() -> None:
     owner = {"metadata": {"name": "back", "uid": "r"}}
 
     def safety(**status: str) -> dict[str, Any]:
-        return {"metadata": {"name": "back-safety", "ownerReferences": [{"uid": "r"}]}, "status": status}
+        metadata = {"name": "back-safety-r", "annotations": {"timonier.dev/made-for": "r"}}
+        return {"metadata": metadata, "status": status}
 
     assert made_safe(owner, None) is None
     assert isinstance(made_safe(owner, safety()), Progress)
@@ -189,6 +193,8 @@ def test_what_has_become_of_the_safety_backup() -> None:
 
 
 def test_it_has_stopped_when_no_pod_is_left_and_none_will_come() -> None:
+    evicted = {"metadata": {"name": "web-a"}, "status": {"phase": "Failed", "reason": "Evicted"}}
+    assert has_stopped({"spec": {"replicas": 0}}, [evicted]) == Outcome()
     assert isinstance(has_stopped({"spec": {"replicas": 1}}, []), Progress)
     assert isinstance(has_stopped({"spec": {}}, []), Progress)
     assert isinstance(has_stopped({"spec": {"replicas": 0}}, [{}]), Progress)

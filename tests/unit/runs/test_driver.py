@@ -54,8 +54,8 @@ def test_what_runs_make_for_themselves_is_no_rival_of_theirs() -> None:
     application = world.add(APPLICATIONS, "web")
     upgrade = world.add(UPGRADES, "web-2", application, **BEGUN)
     before = world.add(BACKUPS, "web-2-before", made_for="uid of web-2", **BEGUN)
-    back = world.add(RESTORES, "web-2-back", upgrade, **BEGUN)
-    safety = world.add(BACKUPS, "web-2-back-safety", back, **BEGUN)
+    back = world.add(RESTORES, "web-2-back", made_for="uid of web-2", **BEGUN)
+    safety = world.add(BACKUPS, "web-2-back-safety", made_for="uid of web-2-back", **BEGUN)
     for run in (upgrade, before, back, safety):
         assert world.rival(run) is None, run["metadata"]["name"]
     # Two upgrades belong to one Application, and are rivals all the same.
@@ -66,7 +66,8 @@ def test_what_runs_make_for_themselves_is_no_rival_of_theirs() -> None:
 
 def test_who_waits_for_a_person_lets_others_go_first() -> None:
     world = World()
-    world.add(UPGRADES, "web-2", **BEGUN | {"step": "Approve"})
-    assert world.rival(world.add(BACKUPS, "nightly")) is None
+    for step in ("Approve", "Pause"):
+        world.add(UPGRADES, "web-2", **BEGUN | {"step": step})
+        assert world.rival(world.add(BACKUPS, "nightly")) is None
     world.add(UPGRADES, "web-2", **BEGUN | {"step": "Rollout"})
     assert world.rival(world.add(BACKUPS, "nightly")) == "upgrade web-2"

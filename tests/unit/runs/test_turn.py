@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timonier.api.conditions import condition_of
 from timonier.api.runs import RunSpec, StepStatus
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
+from timonier.runs.steps import Steps
 from timonier.runs.turn import Run, Seen, StepPlan, Turn, present, steps_of, turn
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
@@ -23,7 +25,7 @@ def a_run(**spec: Any) -> Run:
     return Run("restore of web", 1, "2026-11-27T08:00:00Z", RunSpec(**spec), {}, PLANS)
 
 
-def record(step: StepStatus, result: Mapping[str, Any]) -> Mapping[str, Any]:
+def record(step: StepStatus, result: Mapping[str, Any], _steps: Steps) -> Mapping[str, Any]:
     return {"bytes": result["bytes"]} if step.name == "Load" else {}
 
 
@@ -83,10 +85,27 @@ def test_while_it_cleans_up_the_failure_is_known_and_it_still_progresses() -> No
     assert states(run) == {"Quiesce": "Failed", "Load": "Skipped", "BringBack": "Running", "Resume": "Pending"}
 
 
-def test_the_first_failure_counts() -> None:
+def test_the_first_failure_counts_and_later_ones_are_told() -> None:
     broken = Outcome(Reason.PERMISSION_DENIED, "No.")
     run, _, _ = follow(a_run(), Outcome(Reason.MISMATCH, "Other data."), broken, broken)
     assert verdict(run, "Succeeded") == ("False", "Mismatch")
+    message = condition_of(run.status, "Succeeded")["message"]  # type: ignore[index]
+    assert message.startswith("step Quiesce failed: Other data.; then step BringBack failed: No.")
+
+
+def test_what_has_been_seen_is_said_once_it_has_begun() -> None:
+    run = replace(a_run(), news={"seen": True})
+    made = turn(run, Seen(), record, NOW)
+    assert made.status["seen"] is True
+    assert "seen" not in turn(replace(a_run(suspend=True), news={"seen": True}), Seen(), record, NOW).status
+
+
+def test_cancelled_before_the_status_names_its_job_the_job_is_stopped_all_the_same() -> None:
+    begun = turn(a_run(), Seen(), record, NOW)
+    assert begun.start is not None
+    made = turn(replace(a_run(cancel=True), status=begun.status), Seen(task=Progress(), job="job"), record, NOW)
+    assert made.stop is not None
+    assert made.stop.job_ref == "job"
 
 
 @pytest.mark.parametrize("error", [Reason.UNREACHABLE, Reason.INTERRUPTED, Reason.NO_SPACE, Reason.REFUSED])

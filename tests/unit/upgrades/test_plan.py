@@ -49,7 +49,9 @@ def upgrade(status: dict[str, Any] | None = None, *, cancel: bool = False, **pol
     return Upgrade.model_validate({"metadata": metadata, "spec": spec, "status": status or {}})
 
 
-def follow(app: Application | None = None, cancel_at: str = "", **policy: Any) -> tuple[list[str], dict[str, Any]]:
+def follow(
+    app: Application | None = None, cancel_at: str = "", news: dict[str, Any] | None = None, **policy: Any
+) -> tuple[list[str], dict[str, Any]]:
     """Drive it to its end; every step ends well, but for those that `fails` names. What was begun, and the status.
 
     What was begun is followed by what was to run meanwhile, as `Rollout:web-2`, or `Quiesce:web-1-`, if stopped.
@@ -62,7 +64,8 @@ def follow(app: Application | None = None, cancel_at: str = "", **policy: Any) -
         now += timedelta(seconds=1)
         cancel = bool(cancel_at) and any(step.startswith(cancel_at) for step in begun)
         current = upgrade(status, cancel=cancel, **policy)
-        made = turn(run_of(current, app, now), seen, record_of(current, now), now)
+        told = news if news and any(step.startswith("Rollout") for step in begun) else {}
+        made = turn(run_of(current, app, now, told), seen, record_of(current, now), now)
         status, seen = made.status, Seen()
         if made.start is not None:
             rollout = status.get("rollout", {})
@@ -95,12 +98,12 @@ def test_all_that_a_policy_may_ask_for_comes_in_its_order() -> None:
     }
     begun, status = follow(application(BACKED_UP), **policy)
     assert begun == [
-        "Preflight", "Backup", "Approve", "Quiesce:web-1-", "Migrate/schema:web-1-", "Migrate/index:web-1-",
+        "Preflight", "Approve", "Backup", "Quiesce:web-1-", "Migrate/schema:web-1-", "Migrate/index:web-1-",
         "Rollout:web-2", "Verify/page:web-2", "Bake:web-2",
     ]  # fmt: skip
     assert (status["phase"], status["backup"], set(status["downtime"])) == (
         "Succeeded",
-        "web-2-before",
+        "web-2-before-u2",
         {"start", "end"},
     )
     assert status["bakeUntil"] > status["startTime"]
@@ -170,6 +173,28 @@ def test_data_comes_back_from_the_backup_before_when_it_can_have_changed() -> No
     assert begun[-3:] == ["Rollback:web-1", "RestoreData:web-1", "Recover:web-1"]
     begun, _ = follow(application(BACKED_UP), fails={"Backup": Outcome(Reason.BACKUP_FAILED, "bad")}, **policy)
     assert begun[-1] == "Backup"
+
+
+def test_data_that_nothing_but_the_old_version_has_worked_on_stays() -> None:
+    fails = {"Rollout": Outcome(Reason.IMAGE_PULL_FAILED, "no such image")}
+    begun, status = follow(application(BACKED_UP), fails=fails, rollbackData="RestoreBackup")
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+    assert status["rolledBack"] is True
+    begun, _ = follow(application(BACKED_UP), fails=fails, rollbackData="RestoreBackup", news={"hasRun": True})
+    assert begun[-3:] == ["Rollback:web-1", "RestoreData:web-1", "Recover:web-1"]
+    begun, _ = follow(application(BACKED_UP), cancel_at="Quiesce", quiesce=True, rollbackData="RestoreBackup")
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+
+
+@pytest.mark.parametrize("step", ["Undo/schema", "RestoreData", "Rollback"])
+def test_it_is_not_rolled_back_when_the_data_is_not(step: str) -> None:
+    data = "Command" if step.startswith("Undo") else "RestoreBackup"
+    fails = {"Rollout": Outcome(Reason.CRASH_LOOP, "bad"), step: Outcome(Reason.HOOK_FAILED, "cannot")}
+    begun, status = follow(application(BACKED_UP), fails=fails, migrations=[SCHEMA], rollbackData=data)
+    assert begun[-1] == "Recover:web-1"
+    assert "rolledBack" not in status
+    message = next(each["message"] for each in status["conditions"] if each["type"] == "Succeeded")
+    assert message.endswith(f"then step {step} failed: cannot")
 
 
 def test_a_migration_is_tried_again_as_often_as_it_says_itself() -> None:
@@ -268,7 +293,7 @@ def test_a_step_knows_its_migration_and_its_probe() -> None:
 
 def test_backup_and_restore_are_its_own_or_none() -> None:
     found = upgrade({"backup": "web-2-before"})
-    made = backup_before(found)
+    made = backup_before(found, application(BACKED_UP))
     assert made_backup(found, None) is None
     assert made_restore(found, None) is None
     for phase, error in (("Succeeded", None), ("Failed", Reason.BACKUP_FAILED), ("Cancelled", Reason.BACKUP_FAILED)):
@@ -278,7 +303,11 @@ def test_backup_and_restore_are_its_own_or_none() -> None:
     assert isinstance(made_backup(found, made), Progress)
     foreign = {**made, "metadata": {"name": "web-2-before"}, "status": {"phase": "Succeeded"}}
     assert getattr(made_backup(found, foreign), "error", None) is Reason.BACKUP_FAILED
-    back = restore_data(found)
+    slow = application({"backup": {**BACKED_UP["backup"], "timeoutSeconds": 7200}})
+    assert backup_before(found, slow)["spec"]["timeoutSeconds"] == 7200
+    assert restore_data(found, slow)["spec"]["timeoutSeconds"] == 21600
+    back = restore_data(found, application(BACKED_UP))
+    assert "ownerReferences" not in back["metadata"]
     assert back["spec"]["from"] == {"backupRef": {"name": "web-2-before"}}
     assert made_restore(found, {**back, "status": {"phase": "Succeeded"}}) == Outcome()
     assert getattr(made_restore(found, {**back, "status": {"phase": "Failed"}}), "error", None) is Reason.NOT_READY
@@ -292,7 +321,7 @@ def test_upgrades_of_applications_with_long_names_have_backups_of_their_own() ->
         metadata = found.metadata.model_copy(update={"name": f"{'a' * 52}-{number}"})
         return found.model_copy(update={"metadata": metadata})
 
-    names = {str(backup_before(named(number))["metadata"]["name"]) for number in (2, 3, 20)}
+    names = {str(backup_before(named(number), application())["metadata"]["name"]) for number in (2, 3, 20)}
     assert len(names) == 3
     assert max(map(len, names)) <= 63
 

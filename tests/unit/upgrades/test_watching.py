@@ -11,10 +11,20 @@ from timonier.api.policies import UpgradePolicy
 from timonier.api.probes import Probe
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
+from timonier.applications.revisions import read_revision
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.upgrades.probing import instruction
-from timonier.upgrades.watching import baking, image_seen, rolled, rolling_back
+from timonier.upgrades.watching import (
+    baking,
+    has_run,
+    image_seen,
+    left_to_go,
+    rolled,
+    rolling_back,
+    stop_all,
+    stopped,
+)
 
 Manifest = dict[str, Any]
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
@@ -88,9 +98,32 @@ def crashed(restarts: int) -> Manifest:
 def test_what_will_not_come_right_is_not_waited_for() -> None:
     live = workload(ready=0)
     assert roll(live, pod(ready=False, **PULLS)) == "goes on"  # registries have bad moments
-    assert roll(live, pod(ready=False, **PULLS), ago=31) is Reason.IMAGE_PULL_FAILED
+    assert roll(live, pod(ready=False, **PULLS), ago=31) == "goes on"  # that pod has only just been made
+    assert roll(live, pod(ready=False, since=31, **PULLS), ago=31) is Reason.IMAGE_PULL_FAILED
     assert roll(live, pod(ready=False, **crashed(2))) == "goes on"
     assert roll(live, pod(ready=False, **crashed(3))) is Reason.CRASH_LOOP
+
+
+def test_a_suspended_application_tells_nothing_of_a_revision() -> None:
+    app = application({"suspend": True})
+    gone = workload(replicas=0, updated=0, ready=0)
+    gone["spec"]["replicas"] = 0
+    for name, found in (("Rollout", "goes on"), ("Recover", None)):
+        assert said(rolled(app, "web-2", gone, [], step(name, 100), POLICY, NOW)) == found
+
+
+def test_pods_that_do_not_end_are_not_waited_for_without_end() -> None:
+    none, some = {"spec": {"replicas": 0}}, [pod()]
+    assert said(stopped(none, some, step("Quiesce", 59), POLICY, NOW)) == "goes on"
+    assert said(stopped(none, some, step("Quiesce", 61), POLICY, NOW)) is Reason.PROGRESS_DEADLINE_EXCEEDED
+    assert said(stopped(none, [], step("Quiesce", 61), POLICY, NOW)) is None
+
+
+def test_a_pod_has_run_once_a_container_of_it_was_started() -> None:
+    waiting = {"state": {"waiting": {"reason": "ContainerCreating"}}}
+    assert not has_run([pod(ready=False, **waiting), {"metadata": {"name": "new"}}])
+    assert has_run([pod(ready=False, **waiting), pod(state={"running": {}})])
+    assert has_run([pod(ready=False, **crashed(1))])
 
 
 def test_on_the_way_back_everything_is_waited_for() -> None:
@@ -99,23 +132,54 @@ def test_on_the_way_back_everything_is_waited_for() -> None:
     assert roll(live, name="Recover", ago=301) is Reason.NOT_READY
 
 
+def undoing(data: str, **status: Any) -> Upgrade:
+    metadata = {"name": "web-3", "namespace": "shop", "uid": "u"}
+    spec = {
+        "targetRef": {"name": "web"},
+        "fromRevision": "web-2",
+        "toRevision": "web-3",
+        "policy": {"rollbackData": data},
+    }
+    return Upgrade.model_validate({"metadata": metadata, "spec": spec, "status": status})
+
+
 @pytest.mark.parametrize("data", ["None", "Command", "RestoreBackup"])
-def test_before_data_goes_back_no_pod_of_the_new_revision_is_left(data: str) -> None:
-    def back(live: Manifest | None, ago: float = 5) -> Reason | str | None:
-        metadata = {"name": "web-3", "namespace": "shop", "uid": "u"}
-        spec = {
-            "targetRef": {"name": "web"},
-            "fromRevision": "web-2",
-            "toRevision": "web-3",
-            "policy": {"rollbackData": data},
-        }
-        upgrade = Upgrade.model_validate({"metadata": metadata, "spec": spec})
-        return said(rolling_back(application(), "web-2", live, upgrade, step("Rollback", ago), NOW))
+def test_before_data_goes_back_nothing_is_at_work_on_it(data: str) -> None:
+    def back(live: Manifest | None, *left: str) -> Reason | str | None:
+        return said(rolling_back(live, [], left, undoing(data)))
 
     assert back(workload()) is None
-    assert back(workload(updated=0)) == (None if data == "None" else "goes on")
+    assert back(workload(updated=0)) is None
+    assert back(workload(), "web-b") == (None if data == "None" else "goes on")
     assert back(workload("web-3")) == back(workload(seen=1)) == back(None) == "goes on"
-    assert back(workload(updated=0), ago=61) is None
+
+
+def test_what_may_still_work_on_the_data_is_pods_of_other_revisions_and_of_migrations() -> None:
+    def of(name: str, mark: str | None, phase: str = "Running") -> Manifest:
+        annotations = {"timonier.dev/revision": mark} if mark else {}
+        return {"metadata": {"name": name, "annotations": annotations}, "status": {"phase": phase}}
+
+    pods = [of("old", "web-2"), of("new", "web-3"), of("ended", "web-3", "Failed"), of("first", None)]
+    ending = {"metadata": {"name": "up", "deletionTimestamp": "x"}, "status": {"phase": "Running"}}
+    data = {"workload": {"image": {"repository": "web"}}, "mark": "web-2"}
+    before = read_revision({"metadata": {"name": "web-2"}, "revision": 2, "data": data})
+    assert before is not None
+    assert left_to_go(pods, before, [ending, of("done", None, "Succeeded")]) == ["new", "first", "up"]
+
+
+def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() -> None:
+    rollout = {"revision": "web-2"}
+    found = undoing("Command", rollout=rollout)
+    assert stop_all(found, step("Rollback", 59), ["web-b"], NOW) == {}
+    assert stop_all(found, step("Rollback", 61), [], NOW) == {}
+    assert stop_all(undoing("None", rollout=rollout), step("Rollback", 61), ["web-b"], NOW) == {}
+    news = stop_all(found, step("Rollback", 61), ["web-b"], NOW)
+    assert news == {"rollout": {"revision": "web-2", "suspended": True}, "downtime": {"start": stamp(NOW)}}
+    held = undoing("Command", **news)
+    assert stop_all(held, step("Rollback", 90), ["web-b"], NOW) == {}
+    stopped_now = {**workload(), "spec": {"replicas": 0}}
+    assert said(rolling_back(stopped_now, [pod()], [], held)) == "goes on"
+    assert said(rolling_back(stopped_now, [], [], held)) is None
 
 
 def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
@@ -173,6 +237,15 @@ def test_a_restart_or_a_pod_that_stays_away_is_not_well() -> None:
     assert bake(pod(ready=False, since=29), ago=40) is None
     assert bake(pod(ready=False, since=31), ago=40) is Reason.BAKE_FAILED
     assert bake(pod(ready=False, since=100), ago=5) == "goes on"
+    for leaving in ("deletionTimestamp", "DisruptionTarget", "Evicted"):
+        drained = pod(ready=False, since=100, **ended(2))
+        if leaving == "DisruptionTarget":
+            drained["status"]["conditions"].append({"type": leaving, "status": "True"})
+        elif leaving == "Evicted":
+            drained["status"] |= {"phase": "Failed", "reason": leaving}
+        else:
+            drained["metadata"][leaving] = stamp(NOW)
+        assert bake(drained, ago=5) == "goes on"
 
 
 def test_probes_are_asked_of_the_applications_own_service() -> None:
