@@ -233,11 +233,37 @@ def test_set_again_the_policy_begins_with_what_runs(kube: Kube, ready: str) -> N
     kube.apply(without)
     kube.wait("it is unset", lambda: "revision" not in (kube.get(APPLICATIONS, ready, "web") or {})["status"])
     kube.wait_condition(ready, "web", "Ready")
-    before = (kube.get(DEPLOYMENTS, ready, "web") or {})["metadata"]["generation"]
+    before = (kube.get(DEPLOYMENTS, ready, "web") or {})["spec"]["template"]
     kube.apply(web(ready, "5"))
     kube.wait("it has a revision", lambda: "revision" in (kube.get(APPLICATIONS, ready, "web") or {})["status"])
     application = kube.wait_condition(ready, "web", "Ready")
     assert application["status"]["revision"] == "web-3"
     after = kube.get(DEPLOYMENTS, ready, "web") or {}
-    assert (image(kube, ready), after["metadata"]["generation"]) == ("registry.example/web:5", before)
+    assert (image(kube, ready), after["spec"]["template"]) == ("registry.example/web:5", before)
     assert names(kube, UPGRADES, ready) == ["web-2"]
+
+
+def test_a_workload_that_was_taken_over_is_stopped_and_its_migration_has_what_its_pods_have(
+    kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    container = {"name": "own", "image": "registry.example/web:1", "env": [{"name": "THEIRS", "value": "1"}]}
+    template = {"metadata": {"labels": {"app": "legacy"}}, "spec": {"containers": [container]}}
+    kube.apply(
+        {
+            "apiVersion": DEPLOYMENTS.api_version,
+            "kind": DEPLOYMENTS.kind,
+            "metadata": {"namespace": namespace, "name": "web"},
+            "spec": {"selector": {"matchLabels": {"app": "legacy"}}, "template": template},
+        }
+    )
+    policy = {"quiesce": True, "migrations": [MIGRATION]}
+    kube.apply(web(namespace, "1", policy, adopt=True))
+    kube.wait_condition(namespace, "web", "Ready")
+    kube.apply(web(namespace, "2", policy, adopt=True))
+    made = wait_upgrade(kube, namespace, "web-2")
+    assert step_states(made)["Quiesce"] == "Succeeded"
+    kube.wait_condition(namespace, "web", "Ready")
+    assert image(kube, namespace) == "registry.example/web:2"
+    (kept,) = (found for found in kube.list(JOBS, namespace) if "migrate" in found["metadata"]["name"])
+    (variable,) = kept["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert variable == {"name": "THEIRS", "value": "1"}

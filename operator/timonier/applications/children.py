@@ -15,6 +15,7 @@ __all__ = [
     "APPLICATION_LABEL",
     "HASH_ANNOTATION",
     "MANAGER",
+    "REPLICAS_ANNOTATION",
     "REVISION_ANNOTATION",
     "child",
     "claim_name",
@@ -32,6 +33,8 @@ __all__ = [
 
 ADOPTED_ANNOTATION: Final = "timonier.dev/adopted"
 HASH_ANNOTATION: Final = "timonier.dev/config-hash"
+REPLICAS_ANNOTATION: Final = "timonier.dev/replicas"
+"""On a workload whose pods are all stopped: how many the autoscaler had asked for."""
 REVISION_ANNOTATION: Final = "timonier.dev/revision"
 """On a workload: the revision that it states. On pods: the same, from the second one on, which tells them apart."""
 MANAGER: Final = "timonier"

@@ -41,7 +41,14 @@ from timonier.applications.exposure import (
 )
 from timonier.applications.reasons import Reason, Words
 from timonier.applications.revisions import Course
-from timonier.applications.scaling import autoscaler, disruption_budget, handed_over, stated_replicas, suspended
+from timonier.applications.scaling import (
+    autoscaler,
+    disruption_budget,
+    handed_over,
+    kept_replicas,
+    stated_replicas,
+    suspended,
+)
 from timonier.applications.status import status_of, verdict_of
 from timonier.applications.trouble import stuck, trouble_of
 from timonier.applications.workload import config_data, volume_claim_spec, workload_manifest
@@ -147,7 +154,8 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     if live is not None and not _may_take(application, live):
         return _stalled_plan(application, live, now)
     adopted = live if live is not None and _is_adopted(application, live) else None
-    workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.mark)
+    kept = kept_replicas(application, live)
+    workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.mark, kept)
     children = list(_children(application, adopted, going.coming))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
     names = {_resource_and_name(kind, found) for kind, found in refused}

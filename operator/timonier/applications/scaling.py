@@ -5,11 +5,19 @@ from typing import Any
 from timonier.api.application import Application
 from timonier.api.fields import stated_fields
 from timonier.api.resources import HORIZONTAL_POD_AUTOSCALERS, POD_DISRUPTION_BUDGETS
-from timonier.applications.children import MANAGER, child, workload_resource
+from timonier.applications.children import MANAGER, REPLICAS_ANNOTATION, child, workload_resource
 from timonier.engine.contract import Manifest
 from timonier.engine.difference import owned_fields
 
-__all__ = ["autoscaler", "desired_replicas", "disruption_budget", "handed_over", "stated_replicas", "suspended"]
+__all__ = [
+    "autoscaler",
+    "desired_replicas",
+    "disruption_budget",
+    "handed_over",
+    "kept_replicas",
+    "stated_replicas",
+    "suspended",
+]
 
 
 def suspended(application: Application) -> Application:
@@ -37,6 +45,18 @@ def _live_replicas(live: Manifest | None) -> int:
     return int(live["spec"].get("replicas", 1)) if live is not None else 0
 
 
+def kept_replicas(application: Application, live: Manifest | None) -> int | None:
+    """The number of pods that the autoscaler had asked for, while all are stopped; None where it is not to be kept."""
+    if live is None or not application.spec.suspend or application.spec.scaling.autoscaling is None:
+        return None
+    return _live_replicas(live) or _known_replicas(live) or None
+
+
+def _known_replicas(live: Manifest) -> int:
+    told = live["metadata"].get("annotations", {}).get(REPLICAS_ANNOTATION, "")
+    return int(told) if told.isdecimal() else 0
+
+
 def handed_over(application: Application, live: Manifest | None) -> dict[str, Any] | None:
     """The manifest that keeps the number of pods while the operator stops stating it; None where nothing is to keep.
 
@@ -52,11 +72,12 @@ def handed_over(application: Application, live: Manifest | None) -> dict[str, An
     elif _live_replicas(live) != 0 and "f:replicas" not in owned_fields(live, MANAGER).get("f:spec", {}):
         return None
     resource = workload_resource(application)
+    before = 0 if live is None else _live_replicas(live) or _known_replicas(live)
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {"namespace": application.metadata.namespace, "name": application.metadata.name},
-        "spec": {"replicas": max(_live_replicas(live), autoscaling.min_replicas)},
+        "spec": {"replicas": max(before, autoscaling.min_replicas)},
     }
 
 

@@ -83,7 +83,7 @@ def stuck(workload: Manifest, pods: Sequence[Manifest], now: datetime) -> list[M
     """
     status: Mapping[str, Any] = workload.get("status", {})
     seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 1)
-    if workload["kind"] != "StatefulSet" or not seen or not status.get("updateRevision"):
+    if not seen or not status.get("updateRevision") or not _waits_for_old_pods(workload):
         return []
     return [
         pod
@@ -91,6 +91,18 @@ def stuck(workload: Manifest, pods: Sequence[Manifest], now: datetime) -> list[M
         if pod["metadata"].get("labels", {}).get("controller-revision-hash", "") != status["updateRevision"]
         and _unready_since(pod, now) >= _STUCK_AFTER
     ]
+
+
+def _waits_for_old_pods(workload: Manifest) -> bool:
+    """A StatefulSet that replaces all its pods, one after the other; one that was taken over may be told otherwise."""
+    if (
+        workload["kind"] != "StatefulSet"
+        or workload["spec"].get("podManagementPolicy", "OrderedReady") != "OrderedReady"
+    ):
+        return False
+    strategy = workload["spec"].get("updateStrategy") or {}
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    return strategy.get("type", "RollingUpdate") == "RollingUpdate" and partition == 0
 
 
 def _unready_since(pod: Manifest, now: datetime) -> float:

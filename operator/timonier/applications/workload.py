@@ -1,7 +1,7 @@
 """The Deployment or StatefulSet of an Application, and the pod template in it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from timonier.api.application import Application, Image, Storage
@@ -10,6 +10,7 @@ from timonier.api.resources import STATEFUL_SETS
 from timonier.applications.children import (
     ADOPTED_ANNOTATION,
     HASH_ANNOTATION,
+    REPLICAS_ANNOTATION,
     REVISION_ANNOTATION,
     child,
     claim_name,
@@ -40,6 +41,8 @@ _PROBES: Final = {"liveness": "livenessProbe", "readiness": "readinessProbe", "s
 _CONFIG_VOLUME: Final = "timonier-config"
 _LONGEST_FILE_NAME: Final = 200
 _LONGEST_VERSION: Final = 20
+# A command is no pod of its application's: it does not wait for the same, and is not found at the same address.
+_NOT_OF_COMMANDS: Final = frozenset({"initContainers", "hostname", "subdomain", "hostNetwork", "activeDeadlineSeconds"})
 
 
 def workload_manifest(
@@ -48,8 +51,11 @@ def workload_manifest(
     replicas: int | None,
     revision: str | None = None,
     mark: str | None = None,
+    kept: int | None = None,
 ) -> dict[str, Any]:
     """The workload as it is applied. `revision` is the name of what it states, `mark` what its pods say of that.
+
+    `kept` is the number of pods to come back to when all are stopped.
 
     `adopted` is the live workload when it was, or is now, taken over: it keeps its selector and everything that the
     spec does not state. `replicas` None leaves their number to whoever owns it.
@@ -67,6 +73,7 @@ def workload_manifest(
         body["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": when_deleted, "whenScaled": "Retain"}
     annotations = {ADOPTED_ANNOTATION: "true"} if adopted is not None else {}
     annotations |= {REVISION_ANNOTATION: revision} if revision else {}
+    annotations |= {REPLICAS_ANNOTATION: str(kept)} if kept else {}
     return child(application, resource, application.metadata.name, {"spec": body}, annotations=annotations)
 
 
@@ -118,27 +125,35 @@ def _env_key(name: str) -> str:
 
 
 def command_pod(
-    application: Application, command: Sequence[str], *, image: str | None, config: str, volumes: bool
+    application: Application,
+    command: Sequence[str],
+    *,
+    image: str | None,
+    config: str,
+    volumes: bool,
+    live: Manifest | None = None,
 ) -> dict[str, Any]:
     """A pod that runs a command once, with the Application's environment, configuration and service account.
 
     `config` is the name of the ConfigMap that carries spec.config for it; with `volumes` it has those of a Deployment.
+    `live` is the workload as it is: of one that was taken over, the pod has what the spec does not state as well.
     """
-    template = _template(application, None)["spec"]
+    taken_over = live is not None and ADOPTED_ANNOTATION in live["metadata"].get("annotations", {})
+    template = _over(live, application) if live and taken_over else _template(application, None)["spec"]
     (container,) = template["containers"]
-    stored = {storage.name for storage in application.spec.workload.storage}
-    left_out = set() if volumes and application.spec.workload.kind == "Deployment" else stored
+    with_claims = volumes and application.spec.workload.kind == "Deployment"
+    mounted = [volume for volume in template["volumes"] if with_claims or "persistentVolumeClaim" not in volume]
+    there = {volume["name"] for volume in mounted}
     kept = ("env", "envFrom", "imagePullPolicy", "resources", "securityContext")
-    own = {name: container[name] for name in kept} | {
+    own = {name: container[name] for name in kept if name in container} | {
         "name": COMMAND_CONTAINER,
         "image": image or container["image"],
         "command": list(command),
         "env": [_from_config(variable, config_name(application), config) for variable in container["env"]],
-        "volumeMounts": [mount for mount in container["volumeMounts"] if mount["name"] not in left_out],
+        "volumeMounts": [mount for mount in container["volumeMounts"] if mount["name"] in there],
         # The end of the log is then known without asking for it.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    mounted = [volume for volume in template["volumes"] if volume["name"] not in left_out]
     for volume in mounted:
         if volume["name"] == _CONFIG_VOLUME:
             volume["configMap"] = {"name": config}
@@ -152,10 +167,44 @@ def mark_of(template: Mapping[str, Any]) -> str | None:
     return found
 
 
-def _from_config(variable: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+def _over(live: Manifest, application: Application) -> dict[str, Any]:
+    """The pod of a workload that was taken over, with what the spec states over what is there.
+
+    What was carried from spec.config is none of what is there: another revision may have had it.
+    """
+    there = live["spec"]["template"]["spec"]
+    stated = manifest_of(_adopted_template(application, live, None)["spec"])
+    old, new = there["containers"][0], stated["containers"][0]
+    env = [each for each in old.get("env", ()) if not _is_from(each, config_name(application))]
+    container = {**old, **new} | {
+        "env": _merged("name", env, new.get("env", ())),
+        "volumeMounts": _merged("mountPath", _without_config(old.get("volumeMounts", ())), new.get("volumeMounts", ())),
+        **{name: {**old.get(name, {}), **new.get(name, {})} for name in ("resources", "securityContext")},
+    }
+    return {name: value for name, value in {**there, **stated}.items() if name not in _NOT_OF_COMMANDS} | {
+        "containers": [container],
+        "volumes": _merged("name", _without_config(there.get("volumes", ())), stated.get("volumes", ())),
+        "securityContext": {**there.get("securityContext", {}), **stated.get("securityContext", {})},
+    }
+
+
+def _merged(key: str, there: Iterable[Mapping[str, Any]], stated: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return list({each[key]: dict(each) for each in (*there, *stated)}.values())
+
+
+def _without_config(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in items if each["name"] != _CONFIG_VOLUME]
+
+
+def _is_from(variable: Mapping[str, Any], config: str) -> bool:
     source: Mapping[str, Any] = variable.get("valueFrom", {}).get("configMapKeyRef", {})
-    if source.get("name") != old:
+    return source.get("name") == config
+
+
+def _from_config(variable: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    if not _is_from(variable, old):
         return dict(variable)
+    source = variable["valueFrom"]["configMapKeyRef"]
     return {**variable, "valueFrom": {"configMapKeyRef": {**source, "name": new}}}
 
 

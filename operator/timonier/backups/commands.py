@@ -52,7 +52,10 @@ class Commands:
             return Outcome(Reason.HOOK_FAILED, "the Application has no such hook any more")
         if hook.job is not None:
             config = config_name(application)
-            pod = command_pod(application, hook.job.command, image=hook.job.image, config=config, volumes=False)
+            live = self._observer.workload(application)
+            pod = command_pod(
+                application, hook.job.command, image=hook.job.image, config=config, volumes=False, live=live
+            )
             name = job_name(run, step.name, step.attempts or 1)
             await self._driver.applier.create(
                 JOBS, command_job(run, self._resource, name, pod, seconds=hook.timeout_seconds)

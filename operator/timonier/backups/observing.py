@@ -10,12 +10,16 @@ from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
     BACKUPS,
+    CONTROLLER_REVISIONS,
     NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
+    UPGRADES,
 )
 from timonier.api.runs import StoreRef
 from timonier.applications.children import workload_resource
+from timonier.applications.revisions import running
+from timonier.applications.status import selector_text
 from timonier.backups.access import refusal
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
@@ -36,6 +40,15 @@ class Observer:
         """The Application, when it is there."""
         found = self._cache.get(APPLICATIONS, key)
         return None if found is None else read(Application, found)
+
+    def running(self, key: Request) -> Application | None:
+        """The Application as it runs now: not as its spec asks for, while an upgrade goes on and after one failed."""
+        application = self.application(key)
+        if application is None:
+            return None
+        owned = self._cache.owned(application.metadata.uid)
+        revisions = (manifest for resource, manifest in owned if resource == CONTROLLER_REVISIONS)
+        return running(application, revisions, self._cache.about(UPGRADES, key))
 
     def store(self, reference: StoreRef | None, namespace: str) -> BackupStore | None:
         """The store that is meant from a namespace, when it is there."""
@@ -65,8 +78,12 @@ class Observer:
         return await self._applier.live(PERSISTENT_VOLUME_CLAIMS, key.namespace, key.name)
 
     async def pods(self, application: Request) -> tuple[Manifest, ...]:
-        """Its pods."""
-        selector = f"{APPLICATION_LABEL}={application.name}"
+        """Its pods, also those of a workload that was taken over, which have labels of their own."""
+        found = self.application(application)
+        workload = self.workload(found) if found is not None else None
+        selector = (
+            selector_text(workload["spec"]["selector"]) if workload else f"{APPLICATION_LABEL}={application.name}"
+        )
         return await self._applier.some(PODS, application.namespace, label_selector=selector)
 
     async def users(self, claim: Request) -> list[Manifest]:

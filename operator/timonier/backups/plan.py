@@ -1,5 +1,6 @@
 """How one Backup goes on from what is seen: pure."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,12 +9,14 @@ from timonier.api import quantity
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
+from timonier.api.fields import stated_fields
 from timonier.api.policies import DumpCommands, Method
 from timonier.api.probes import Hook
 from timonier.api.runs import StepStatus, StoreRef
 from timonier.applications.workload import image_reference
 from timonier.backups.access import unready
 from timonier.backups.volumes import name_of
+from timonier.engine.contract import Manifest
 from timonier.runs.hooks import planned_again, post_steps, pre_steps
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import Steps
@@ -28,11 +31,15 @@ __all__ = [
     "obstacle",
     "record_of",
     "run_of",
+    "saved",
     "store_of",
 ]
 
 TRANSFER: Final = "Transfer"
 """The step that gets the data into the store."""
+
+_KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations")
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +197,37 @@ def record_of(store: BackupStore | None) -> Record:
         } | ({"repository": repository} if repository else {})
 
     return record
+
+
+def saved(manifest: Manifest | None, application: Application) -> bytes:
+    """The Application as it goes into the store: what its user wrote, but at the revision that the data is of."""
+    assert manifest is not None  # noqa: S101 - it has just been read
+    metadata: dict[str, Any] = {
+        name: manifest["metadata"][name] for name in _KEPT_METADATA if name in manifest["metadata"]
+    }
+    annotations = {name: text for name, text in metadata.get("annotations", {}).items() if name != _LAST_APPLIED}
+    kept = {name: value for name, value in metadata.items() if name != "annotations"}
+    saved = {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "metadata": kept | ({"annotations": annotations} if annotations else {}),
+        "spec": manifest["spec"]
+        if _is_as_written(manifest, application)
+        else _as_running(manifest["spec"], application),
+    }
+    return json.dumps(saved, sort_keys=True).encode()
+
+
+def _is_as_written(manifest: Manifest, application: Application) -> bool:
+    written = Application.model_validate(manifest).spec
+    return (written.workload, written.config) == (application.spec.workload, application.spec.config)
+
+
+def _as_running(spec: Mapping[str, Any], application: Application) -> dict[str, Any]:
+    runs = application.spec
+    kept = {name: value for name, value in spec.items() if name != "config"}
+    return (
+        kept
+        | {"workload": stated_fields(runs.workload), "scaling": stated_fields(runs.scaling)}
+        | ({"config": stated_fields(runs.config)} if runs.config else {})
+    )

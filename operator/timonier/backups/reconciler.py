@@ -1,8 +1,6 @@
 """Makes one Backup: observes, lets the plan decide, has a mover do it, and reports."""
 
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
@@ -27,6 +25,7 @@ from timonier.backups.plan import (
     obstacle,
     record_of,
     run_of,
+    saved,
     store_of,
 )
 from timonier.backups.volumes import mounts, name_of, node_of
@@ -42,9 +41,6 @@ from timonier.runs.reasons import Reason
 from timonier.runs.turn import Seen, present
 
 __all__ = ["BackupReconciler"]
-
-_KEPT_METADATA = ("name", "namespace", "labels", "annotations")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class BackupReconciler:
@@ -122,7 +118,7 @@ class _Turn:
         return Request(self._namespace, self._backup.spec.target_ref.name)
 
     def _application(self) -> Application | None:
-        return self._observer.application(self._target)
+        return self._observer.running(self._target)
 
     def _store(self) -> BackupStore | None:
         return self._observer.store(store_of(self._backup, self._application()), self._namespace)
@@ -194,22 +190,5 @@ class _Turn:
             node=node if isinstance(node, str) else None,
             application=application.metadata.name,
             tolerations=application.spec.workload.tolerations,
-            files={"application.json": _saved(self._cache.get(APPLICATIONS, self._target))},
+            files={"application.json": saved(self._cache.get(APPLICATIONS, self._target), application)},
         )
-
-
-def _saved(manifest: Manifest | None) -> bytes:
-    """The Application as it goes into the store: what its user wrote."""
-    assert manifest is not None  # noqa: S101 - it has just been read
-    metadata: dict[str, Any] = {
-        name: manifest["metadata"][name] for name in _KEPT_METADATA if name in manifest["metadata"]
-    }
-    annotations = {name: text for name, text in metadata.get("annotations", {}).items() if name != _LAST_APPLIED}
-    kept = {name: value for name, value in metadata.items() if name != "annotations"}
-    saved = {
-        "apiVersion": manifest["apiVersion"],
-        "kind": manifest["kind"],
-        "metadata": kept | ({"annotations": annotations} if annotations else {}),
-        "spec": manifest["spec"],
-    }
-    return json.dumps(saved, sort_keys=True).encode()

@@ -151,7 +151,7 @@ class _Turn:
 
     def _application(self) -> Application | None:
         name = target_of(self._restore)
-        return self._observer.application(self._key(name)) if name else None
+        return self._observer.running(self._key(name)) if name else None
 
     def _name_of(self, step: StepStatus) -> str | None:
         """Of the object that does the step's work, where there is one."""
@@ -216,7 +216,7 @@ class _Turn:
         if not told:
             return Outcome(Reason.INTERRUPTED, "the log with the Application is gone")
         saved = json.loads(told[-1])
-        old = self._observer.application(self._key(saved["metadata"]["name"]))
+        old = self._observer.running(self._key(saved["metadata"]["name"]))
         manifest = new_application(saved, self._restore, wanted, beside_the_old=old is not None)
         try:
             made = await self._applier.create(APPLICATIONS, manifest)
@@ -267,7 +267,7 @@ class _Turn:
         self, manifest: Manifest, step: StepStatus, backup: Mapping[str, Any], store: BackupStore
     ) -> Outcome | None:
         """Restore into volumes that go with the mover's pod."""
-        application = self._observer.application(self._key(tried_on(self._restore) or ""))
+        application = self._observer.running(self._key(tried_on(self._restore) or ""))
         scratch = self._restore.spec.to.scratch
         if application is None or scratch is None:
             return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
@@ -321,7 +321,7 @@ class _Turn:
         users = await self._observer.users(self._key(name))
         if users:
             return Outcome(Reason.CLAIM_IN_USE, f"the pod {users[0]['metadata']['name']} uses it")
-        application = self._observer.application(self._key(made_of))
+        application = self._observer.running(self._key(made_of))
         security = application.spec.workload.pod_security_context if application else None
         identity = Identity.of(security or PodSecurity(), takes_ownership=True)
         return _Place((ClaimMount(name, f"{DATA_FOLDER}/{volumes[0]}"),), identity, None)
@@ -337,7 +337,7 @@ class _Turn:
         if restore.spec.to.claim is not None:
             return await self._around_claim(restore.spec.to.claim.name, backup, store, refused)
         if (tried := tried_on(restore)) is not None:
-            application = self._observer.application(self._key(tried))
+            application = self._observer.running(self._key(tried))
             storages = volumes_of(application) if application else ()
             there = tuple(name for name in backup.status.get("volumes", ()) if place_of(storages, name) is not None)
             return Surroundings(backup, application, store=store, refused=refused, places=there)
@@ -363,7 +363,7 @@ class _Turn:
         users = await self._observer.users(self._key(name))
         return Surroundings(
             backup,
-            application=self._observer.application(self._key(owner)) if owner else None,
+            application=self._observer.running(self._key(owner)) if owner else None,
             claim=claim,
             store=store,
             refused=refused,

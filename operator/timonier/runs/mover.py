@@ -15,6 +15,7 @@ from timonier.api.references import APPLICATION_LABEL, RUN_LABEL
 from timonier.api.resources import JOBS, SECRETS, Resource
 from timonier.engine.contract import Manifest
 from timonier.runs.credentials import STORE_FOLDER
+from timonier.runs.names import shortened
 from timonier.runs.owners import owned_by
 
 __all__ = [
@@ -54,6 +55,7 @@ MOVER_ID: Final = 65532
 _CREDENTIALS_FOLDER: Final = "/credentials"
 _VARIABLE: Final = re.compile("[A-Z_]+")
 _LONGEST_NAME: Final = 63
+_LONGEST_STEP: Final = 40
 _TYPE: Final = "timonier.dev/mover"
 
 
@@ -152,7 +154,7 @@ def job_name(owner: Manifest, step: str, attempt: int | str) -> str:
     'nightly-1-0a1b2c3d-transfer-2'
     """
     metadata = owner["metadata"]
-    rest = f"-{metadata['uid'].replace('-', '')[:8]}-{_label(step)}-{attempt}"
+    rest = f"-{metadata['uid'].replace('-', '')[:8]}-{shortened(_label(step), _LONGEST_STEP)}-{attempt}"
     return _label(metadata["name"])[: _LONGEST_NAME - len(rest)].rstrip("-") + rest
 
 
@@ -162,7 +164,9 @@ def hostname(owner: Manifest, step: str, attempt: int | str) -> str:
     >>> hostname({"metadata": {"uid": "0a1b2c3d-4e5f"}}, "Transfer", 2)
     '0a1b2c3d-4e5f-transfer-2'
     """
-    return f"{owner['metadata']['uid']}-{_label(step)}-{attempt}"[:_LONGEST_NAME].rstrip("-")
+    rest = f"-{attempt}"
+    room = _LONGEST_NAME - len(owner["metadata"]["uid"]) - len(rest) - 1
+    return f"{owner['metadata']['uid']}-{shortened(_label(step), room)}{rest}"
 
 
 def secret(owner: Manifest, resource: Resource, task: Task, entries: Mapping[str, bytes]) -> dict[str, Any]:

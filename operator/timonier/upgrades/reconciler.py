@@ -360,7 +360,9 @@ class _Turn:
         store = self._observer.store(policy.store_ref, self._namespace) if policy else None
         if (missing := store_ready(self._upgrade, application, store)) is not None:
             return missing
-        pod = command_pod(application, (), image=None, config=_CONFIG, volumes=False)
+        pod = command_pod(
+            application, (), image=None, config=_CONFIG, volumes=False, live=self._observer.workload(application)
+        )
         job = command_job(self._manifest, UPGRADES, self._job(step), image_pod(pod), seconds=_IMAGE_SECONDS)
         return await self._create_job(job) or Progress(again=_POLL)
 
@@ -383,7 +385,8 @@ class _Turn:
         name = job_name(self._manifest, _CONFIG, 0)
         if data := config_data(application):
             await self._applier.create(CONFIG_MAPS, config_map(self._manifest, UPGRADES, name, data))
-        return command_pod(application, command, image=image, config=name, volumes=volumes)
+        live = self._observer.workload(application)
+        return command_pod(application, command, image=image, config=name, volumes=volumes, live=live)
 
     async def _verify(self, step: StepStatus, application: Application) -> Known:
         if stated_replicas(application) == 0:

@@ -15,6 +15,7 @@ from timonier.applications.scaling import (
     desired_replicas,
     disruption_budget,
     handed_over,
+    kept_replicas,
     stated_replicas,
 )
 
@@ -168,3 +169,21 @@ def test_the_numbers_agree(web: Application, live_replicas: int | None) -> None:
     assert (stated is None) == (autoscaler(web) is not None)
     handover = handed_over(web, found)
     assert handover is None or (stated is None and handover["spec"]["replicas"] == desired)
+
+
+def test_stopped_it_knows_how_many_pods_the_autoscaler_had_asked_for() -> None:
+    busy = deployment(5, ours=False)
+    assert kept_replicas(auto(), busy) is kept_replicas(fixed(3, suspend=True), busy) is None
+    assert kept_replicas(auto(suspend=True), None) is None
+    assert kept_replicas(auto(suspend=True), busy) == 5
+    stopped = deployment(0, ours=True)
+    assert kept_replicas(auto(suspend=True), stopped) is None
+    stopped["metadata"] = {**stopped["metadata"], "annotations": {"timonier.dev/replicas": "5"}}
+    assert kept_replicas(auto(suspend=True), stopped) == 5
+    handover = handed_over(auto(), stopped)
+    assert handover is not None
+    assert handover["spec"] == {"replicas": 5}
+    stopped["metadata"]["annotations"]["timonier.dev/replicas"] = "many"
+    handover = handed_over(auto(2), stopped)
+    assert handover is not None
+    assert handover["spec"] == {"replicas": 2}

@@ -200,6 +200,12 @@ def test_a_stateful_set_waits_for_pods_of_an_older_revision_that_never_get_ready
         member("going", deletionTimestamp="2026-03-01T11:59:59Z"),
     ]
     assert [each["metadata"]["name"] for each in stuck(moved, pods, NOW)] == ["broken"]
+    for told in (
+        {"podManagementPolicy": "Parallel"},
+        {"updateStrategy": {"type": "OnDelete"}},
+        {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}},
+    ):
+        assert stuck(moved | {"spec": told}, pods, NOW) == []
     unseen = moved | {"metadata": {"name": "web", "generation": 3}}
     for other in (unseen, moved | {"kind": "Deployment"}, moved | {"status": {"observedGeneration": 2}}):
         assert stuck(other, pods, NOW) == []

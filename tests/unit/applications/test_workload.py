@@ -382,3 +382,51 @@ def test_a_workload_says_which_revision_it_states_and_its_pods_do_not() -> None:
     found = workload_manifest(application(), None, 1, "web-3")
     assert found["metadata"]["annotations"] == {"timonier.dev/revision": "web-3"}
     assert found["spec"]["template"] == made()["spec"]["template"]
+
+
+def test_a_command_has_what_the_template_of_a_workload_that_was_taken_over_has() -> None:
+    config = {"valueFrom": {"configMapKeyRef": {"name": "web-config", "key": "env.OLD"}}}
+    container = {
+        "name": "own",
+        "image": "old",
+        "env": [{"name": "KEPT", "value": "1"}, {"name": "B", "value": "0"}, {"name": "OLD", **config}],
+        "envFrom": [{"secretRef": {"name": "theirs"}}],
+        "securityContext": {"runAsUser": 7},
+        "volumeMounts": [
+            {"name": "scratch", "mountPath": "/scratch"},
+            {"name": "claimed", "mountPath": "/data"},
+            {"name": "timonier-config", "mountPath": "/old.conf", "subPath": "gone"},
+        ],
+    }
+    volumes = [
+        {"name": "scratch", "emptyDir": {}},
+        {"name": "claimed", "persistentVolumeClaim": {"claimName": "theirs"}},
+        {"name": "timonier-config", "configMap": {"name": "web-config"}},
+    ]
+    pod = {"containers": [container], "volumes": volumes, "hostname": "web", "initContainers": [{"name": "waits"}]}
+    live = {
+        "metadata": {"annotations": {"timonier.dev/adopted": "true"}},
+        "spec": {"selector": {}, "template": {"spec": pod | {"serviceAccountName": "theirs"}}},
+    }
+    app = application({"workload": {"env": [{"name": "B", "value": "2"}]}, "config": {"env": {"A": "1"}}})
+
+    def of(live: Any, *, volumes: bool = False) -> Any:
+        return command_pod(app, ("up",), image=None, config="mine", volumes=volumes, live=live)
+
+    made = of(live)
+    (own,) = made["containers"]
+    carried = {"configMapKeyRef": {"name": "mine", "key": "env.A"}}
+    assert {each["name"]: each.get("value", each.get("valueFrom")) for each in own["env"]} == {
+        "KEPT": "1", "B": "2", "A": carried,
+    }  # fmt: skip
+    assert (own["image"], own["envFrom"], own["securityContext"]) == (
+        image_reference(app.spec.workload.image), [{"secretRef": {"name": "theirs"}}], {"runAsUser": 7},
+    )  # fmt: skip
+    assert [mount["mountPath"] for mount in own["volumeMounts"]] == ["/scratch"]
+    assert [volume["name"] for volume in made["volumes"]] == ["scratch"]
+    assert (made["serviceAccountName"], made["restartPolicy"]) == ("theirs", "Never")
+    assert not {"hostname", "initContainers"} & set(made)
+    (own,) = of(live, volumes=True)["containers"]
+    assert [mount["mountPath"] for mount in own["volumeMounts"]] == ["/scratch", "/data"]
+    ours = {**live, "metadata": {}}
+    assert of(ours) == of(None)

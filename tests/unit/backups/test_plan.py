@@ -1,5 +1,6 @@
 """What keeps a backup from beginning, which volumes it takes, and what its mover is told."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.runs import StepStatus
 from timonier.backups.access import refusal, unready
-from timonier.backups.plan import Surroundings, instruction, obstacle, record_of
+from timonier.backups.plan import Surroundings, instruction, obstacle, record_of, saved
 from timonier.backups.volumes import mounts, node_of
 from timonier.runs.reasons import Reason
 
@@ -148,3 +149,25 @@ def test_what_the_mover_found_goes_into_the_status() -> None:
         "snapshotID": "abc", "bytes": 2048, "size": "2Ki", "transferred": 5, "files": 7, "manifestHash": "h",
         "backupTime": "2026-11-27T08:00:00Z",
     }  # fmt: skip
+
+
+def test_what_is_saved_is_what_was_written_at_the_revision_that_runs() -> None:
+    metadata = {
+        "name": "web",
+        "namespace": "shop",
+        "uid": "1",
+        "annotations": {"note": "a", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+    }
+    spec = {"workload": {"image": {"repository": "web", "tag": "2"}}, "config": {"env": {"A": "2"}}, "suspend": True}
+    written = {"apiVersion": "timonier.dev/v1", "kind": "Application", "metadata": metadata, "spec": spec}
+    runs = Application.model_validate(written)
+    told = json.loads(saved(written, runs))
+    assert (told["spec"], told["metadata"]) == (
+        spec, {"name": "web", "namespace": "shop", "annotations": {"note": "a"}},
+    )  # fmt: skip
+    before = {**spec, "workload": {"image": {"repository": "web", "tag": "1"}}}
+    del before["config"]
+    told = json.loads(saved(written, Application.model_validate({**written, "spec": before})))
+    assert (told["spec"]["workload"], told["spec"]["suspend"]) == (before["workload"], True)
+    assert "config" not in told["spec"]
+    Application.model_validate({**written, "spec": told["spec"]})

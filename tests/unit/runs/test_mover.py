@@ -169,3 +169,12 @@ def test_names_fit_and_are_unique_however_long_the_owner_is_called() -> None:
     assert len(name) <= 63
     assert name.endswith("-0a1b2c3d-transfer-12")
     assert len(hostname(owner, "Transfer", 12)) <= 63
+
+
+def test_names_of_jobs_and_pods_are_no_longer_than_allowed_and_differ_all_the_same() -> None:
+    owner = {"metadata": {"name": "w" * 60, "uid": "0a1b2c3d-4e5f-6789-abcd-0123456789ab"}}
+    steps = [f"Migrate/{'m' * 62}{letter}" for letter in "ab"]
+    for named in (job_name, hostname):
+        names = {named(owner, step, attempt) for step in steps for attempt in (1, 2)}
+        assert len(names) == 4
+        assert max(map(len, names)) <= 63
