@@ -465,7 +465,8 @@ def _timeout(policy: UpgradePolicy, backup: BackupPolicy | None) -> int:
     backing_up = backup.timeout_seconds if backup and policy.backup_before != "Never" else 0
     migrating = sum(each.timeout_seconds * (each.backoff_limit + 1) for each in policy.migrations)
     probing = sum(map(longest_verdict, policy.verify))
-    rolling = policy.progress_deadline_seconds * (2 if policy.quiesce else 1) + policy.bake_seconds
+    stops = policy.quiesce or policy.strategy == "Recreate"
+    rolling = policy.progress_deadline_seconds * (2 if stops else 1) + policy.bake_seconds
     return min(_PATIENCE + backing_up + migrating + probing + rolling, _LONGEST_TIMEOUT)
 
 

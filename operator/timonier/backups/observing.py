@@ -11,13 +11,14 @@ from timonier.api.resources import (
     BACKUP_STORES,
     BACKUPS,
     CONTROLLER_REVISIONS,
+    JOBS,
     NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
     UPGRADES,
 )
 from timonier.api.runs import StoreRef
-from timonier.applications.children import workload_resource
+from timonier.applications.children import controller, workload_resource
 from timonier.applications.revisions import running
 from timonier.applications.status import selector_text
 from timonier.backups.access import refusal
@@ -84,7 +85,9 @@ class Observer:
         selector = (
             selector_text(workload["spec"]["selector"]) if workload else f"{APPLICATION_LABEL}={application.name}"
         )
-        return await self._applier.some(PODS, application.namespace, label_selector=selector)
+        pods = await self._applier.some(PODS, application.namespace, label_selector=selector)
+        # Who chose labels before may have given them to the pods of Jobs as well.
+        return tuple(pod for pod in pods if (controller(pod) or {}).get("kind") != JOBS.kind)
 
     async def users(self, claim: Request) -> list[Manifest]:
         """The pods of its namespace that mount a volume, as far as one page of them tells."""

@@ -72,9 +72,10 @@ def _family(cache: Cache, manifest: Manifest) -> Iterator[str]:
     if (made_for := metadata.get("annotations", {}).get(MADE_FOR)) is not None:
         yield made_for
         key = cache.find(made_for, _RUNS)
-        above = next(filter(None, (cache.get(run, key) for run in _RUNS)), None) if key else None
-        if above is not None and above["metadata"]["uid"] == made_for:
-            yield from _family(cache, above)
+        found = (cache.get(run, key) for run in _RUNS) if key else ()
+        for above in found:
+            if above is not None and above["metadata"]["uid"] == made_for:
+                yield from _family(cache, above)
     for owner in metadata.get("ownerReferences", ()):
         resource = next((run for run in _RUNS if run.kind == owner["kind"]), None)
         above = cache.get(resource, Request(metadata["namespace"], owner["name"])) if resource else None

@@ -91,6 +91,9 @@ def obstacle(upgrade: Upgrade, around: Surroundings) -> Words | None:
     name = upgrade.spec.target_ref.name
     if around.application is None:
         return Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
+    owners = {owner.get("uid") for owner in upgrade.metadata.owner_references if owner.get("controller")}
+    if around.application.metadata.uid not in owners:
+        return Reason.NOT_SUPPORTED, f"it is not of the Application {name}: change that, and its Upgrade is made"
     for revision, stated in ((around.before, upgrade.spec.from_revision), (around.after, upgrade.spec.to_revision)):
         if revision is None:
             return Reason.REVISION_NOT_FOUND, f"there is no revision {stated} of {name} that this version can read"

@@ -185,8 +185,8 @@ class _Turn:
         left = await self._left() if step.name == ROLLBACK else ()
         return {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
 
-    async def _left(self) -> list[str]:
-        """Names of the pods that must have ended before data is undone."""
+    async def _left(self) -> list[Manifest]:
+        """The pods that must have ended before data is undone."""
         before = self._revision(self._upgrade.spec.from_revision)
         if before is None:
             return []

@@ -125,13 +125,13 @@ def _in_time(told: str, step: StepStatus, policy: UpgradePolicy, now: datetime) 
     return Progress(told, _POLL)
 
 
-def left_to_go(pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]) -> list[str]:
-    """Names of the pods that must have ended before data is undone: those of other revisions, and of migrations."""
+def left_to_go(pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]) -> list[Manifest]:
+    """The pods that must have ended before data is undone: those of other revisions, and of migrations."""
     return [*_active([pod for pod in pods if mark_of(pod) != before.mark]), *_active(commands)]
 
 
 def rolling_back(
-    workload: Manifest | None, pods: Sequence[Manifest], left: Sequence[str], upgrade: Upgrade
+    workload: Manifest | None, pods: Sequence[Manifest], left: Sequence[Manifest], upgrade: Upgrade
 ) -> Outcome | Progress:
     """Whether the pods are on their way back. Where data goes back as well, nothing is to be at work on it.
 
@@ -151,14 +151,15 @@ def rolling_back(
     return has_stopped(workload, pods) if upgrade.status.get("rollout", {}).get("suspended") else Outcome()
 
 
-def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[str], now: datetime) -> Mapping[str, Any]:
+def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[Manifest], now: datetime) -> Mapping[str, Any]:
     """What is added to the status when pods of the new revision do not go because those of the old one do not come.
 
     Without any pod, nothing is at work on the data; once it is undone, those of the old one get ready.
     """
-    rollout = upgrade.status.get("rollout", {})
-    goes_back = upgrade.spec.policy.rollback_data != "None"
-    if not left or not goes_back or rollout.get("suspended") or _waited(step, now) < _POD_PATIENCE:
+    rollout, policy = upgrade.status.get("rollout", {}), upgrade.spec.policy
+    stay = any("deletionTimestamp" not in pod["metadata"] for pod in left)
+    due = stay and _waited(step, now) >= policy.progress_deadline_seconds
+    if not due or policy.rollback_data == "None" or rollout.get("suspended"):
         return {}
     downtime = upgrade.status.get("downtime") or {"start": stamp(now)}
     return {"rollout": {**rollout, "suspended": True}, "downtime": downtime}
@@ -183,11 +184,9 @@ def has_run(pods: Sequence[Manifest]) -> bool:
     )
 
 
-def _active(pods: Sequence[Manifest]) -> list[str]:
-    """Names of the pods that may still be at work. One that ends is, and so is one whose node is not heard of."""
-    return [
-        pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ]
+def _active(pods: Sequence[Manifest]) -> list[Manifest]:
+    """The pods that may still be at work. One that ends is, and so is one whose node is not heard of."""
+    return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
 
 
 def _pulling_for(pods: Sequence[Manifest], now: datetime) -> float:

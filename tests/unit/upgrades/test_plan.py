@@ -240,14 +240,20 @@ def revision(number: int) -> Revision:
 
 def test_what_keeps_it_from_beginning() -> None:
     all_there = Surroundings(application(), revision(1), revision(2))
-    assert obstacle(upgrade(), all_there) is None
+    owned = upgrade()
+    owner = {"uid": application().metadata.uid, "controller": True}
+    owned = owned.model_copy(update={"metadata": owned.metadata.model_copy(update={"owner_references": (owner,)})})
+    assert obstacle(owned, all_there) is None
+    foreign = obstacle(upgrade(), all_there)
+    assert foreign is not None
+    assert foreign[0] is Reason.NOT_SUPPORTED
     for around, reason in (
         (replace(all_there, application=None), Reason.APPLICATION_NOT_FOUND),
         (replace(all_there, before=None), Reason.REVISION_NOT_FOUND),
         (replace(all_there, after=None), Reason.REVISION_NOT_FOUND),
         (replace(all_there, rival="restore monday"), Reason.ANOTHER_RUN),
     ):
-        words = obstacle(upgrade(), around)
+        words = obstacle(owned, around)
         assert words is not None
         assert words[0] is reason
 

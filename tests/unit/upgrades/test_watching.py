@@ -145,12 +145,12 @@ def undoing(data: str, **status: Any) -> Upgrade:
 
 @pytest.mark.parametrize("data", ["None", "Command", "RestoreBackup"])
 def test_before_data_goes_back_nothing_is_at_work_on_it(data: str) -> None:
-    def back(live: Manifest | None, *left: str) -> Reason | str | None:
+    def back(live: Manifest | None, *left: Manifest) -> Reason | str | None:
         return said(rolling_back(live, [], left, undoing(data)))
 
     assert back(workload()) is None
     assert back(workload(updated=0)) is None
-    assert back(workload(), "web-b") == (None if data == "None" else "goes on")
+    assert back(workload(), pod()) == (None if data == "None" else "goes on")
     assert back(workload("web-3")) == back(workload(seen=1)) == back(None) == "goes on"
 
 
@@ -164,19 +164,23 @@ def test_what_may_still_work_on_the_data_is_pods_of_other_revisions_and_of_migra
     data = {"workload": {"image": {"repository": "web"}}, "mark": "web-2"}
     before = read_revision({"metadata": {"name": "web-2"}, "revision": 2, "data": data})
     assert before is not None
-    assert left_to_go(pods, before, [ending, of("done", None, "Succeeded")]) == ["new", "first", "up"]
+    left = left_to_go(pods, before, [ending, of("done", None, "Succeeded")])
+    assert [each["metadata"]["name"] for each in left] == ["new", "first", "up"]
 
 
 def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() -> None:
     rollout = {"revision": "web-2"}
     found = undoing("Command", rollout=rollout)
-    assert stop_all(found, step("Rollback", 59), ["web-b"], NOW) == {}
-    assert stop_all(found, step("Rollback", 61), [], NOW) == {}
-    assert stop_all(undoing("None", rollout=rollout), step("Rollback", 61), ["web-b"], NOW) == {}
-    news = stop_all(found, step("Rollback", 61), ["web-b"], NOW)
+    ending = pod()
+    ending["metadata"]["deletionTimestamp"] = stamp(NOW)
+    assert stop_all(found, step("Rollback", 599), [pod()], NOW) == {}
+    assert stop_all(found, step("Rollback", 601), [ending], NOW) == {}  # it only takes its time
+    assert stop_all(found, step("Rollback", 601), [], NOW) == {}
+    assert stop_all(undoing("None", rollout=rollout), step("Rollback", 601), [pod()], NOW) == {}
+    news = stop_all(found, step("Rollback", 601), [ending, pod()], NOW)
     assert news == {"rollout": {"revision": "web-2", "suspended": True}, "downtime": {"start": stamp(NOW)}}
     held = undoing("Command", **news)
-    assert stop_all(held, step("Rollback", 90), ["web-b"], NOW) == {}
+    assert stop_all(held, step("Rollback", 700), [pod()], NOW) == {}
     stopped_now = {**workload(), "spec": {"replicas": 0}}
     assert said(rolling_back(stopped_now, [pod()], [], held)) == "goes on"
     assert said(rolling_back(stopped_now, [], [], held)) is None
