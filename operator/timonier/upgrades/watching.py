@@ -144,10 +144,9 @@ def rolling_back(
     if upgrade.spec.policy.rollback_data == "None":
         return Outcome()
     if left:
-        told = (
-            f"the data is undone once {len(left)} pods have ended, of which {left[0]} is one; if its node is gone for"
-        )
-        return Progress(f"{told} good, delete it with --force", _POLL)
+        name = left[0]["metadata"]["name"]
+        told = f"the data is undone once {len(left)} pods have ended, of which {name} is one"
+        return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
     return has_stopped(workload, pods) if upgrade.status.get("rollout", {}).get("suspended") else Outcome()
 
 

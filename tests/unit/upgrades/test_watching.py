@@ -151,6 +151,10 @@ def test_before_data_goes_back_nothing_is_at_work_on_it(data: str) -> None:
     assert back(workload()) is None
     assert back(workload(updated=0)) is None
     assert back(workload(), pod()) == (None if data == "None" else "goes on")
+    told = rolling_back(workload(), [], [pod()], undoing("Command"))
+    assert isinstance(told, Progress)
+    assert told.trouble is not None
+    assert "of which web-a is one; if its node is gone for good" in told.trouble
     assert back(workload("web-3")) == back(workload(seen=1)) == back(None) == "goes on"
 
 
