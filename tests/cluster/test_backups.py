@@ -136,8 +136,7 @@ def test_a_backup_and_a_restore_with_all_that_belongs_to_them(
     assert movers.of("restore")[0]["snapshot"] == "5" * 64
     assert movers.of("restore")[0]["manifestHash"] == made["manifestHash"]
     kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run!=backupstore") == [])
-    uid = (kube.get(RESTORES, namespace, "back") or {})["metadata"]["uid"]
-    assert kube.get(BACKUPS, namespace, made_name("back", uid, "safety")) is not None
+    assert kube.get(BACKUPS, namespace, back["safetyBackup"]) is not None
 
 
 def test_a_load_that_fails_brings_back_what_was_there(

@@ -78,8 +78,7 @@ def test_files_come_back_in_place_and_what_was_there_before_into_another_volume(
     assert checksum(kubectl, files) == before
     kube.apply(volume_store(files, "spare")[0])
     spare = {"claim": {"name": "spare", "confirm": "spare"}}
-    safety = next(step["jobRef"] for step in made["steps"] if step["name"] == "SafetyBackup")
-    kube.apply(restore(files, "files", safety, "elsewhere", to=spare))
+    kube.apply(restore(files, "files", made["safetyBackup"], "elsewhere", to=spare))
     made = wait_over(kube, files, "elsewhere", resource=RESTORES)["status"]
     assert [step["name"] for step in made["steps"]] == ["Load"]
     volume = kube.get(PERSISTENT_VOLUME_CLAIMS, files, "spare")

@@ -26,7 +26,6 @@ __all__ = [
     "CONVERSION_PATH",
     "KINDS",
     "RESTORE",
-    "SERVED",
     "UPGRADE",
     "WEBHOOK_SERVICE",
     "Column",
@@ -223,14 +222,12 @@ UPGRADE: Final = Kind(
 )
 
 KINDS: Final = (APPLICATION, BACKUP_STORE, BACKUP, RESTORE, UPGRADE)
-"""Every kind there is a model of."""
-SERVED: Final = KINDS
-"""The kinds that have a reconciler: no other is offered to users."""
+"""Every kind, each with a reconciler."""
 
 
 def crds() -> list[dict[str, Any]]:
     """Every CustomResourceDefinition that is installed with the operator, by name."""
-    return sorted((crd(kind) for kind in SERVED), key=lambda manifest: str(manifest["metadata"]["name"]))
+    return sorted((crd(kind) for kind in KINDS), key=lambda manifest: str(manifest["metadata"]["name"]))
 
 
 def crd(kind: Kind) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from timonier.api.application import Application
 from timonier.api.probes import Hook
-from timonier.api.resources import JOBS, PODS, Resource
+from timonier.api.resources import JOBS, Resource
 from timonier.api.runs import StepStatus
 from timonier.applications.children import config_name
 from timonier.applications.workload import command_pod
@@ -72,11 +72,9 @@ class Commands:
         if hook is None or hook.job is None:
             return self._driver.background.look(work_of(run, step)) or lost(step.name)
         namespace, name = run["metadata"]["namespace"], job_name(run, step.name, step.attempts or 1)
-        job = await self._driver.applier.live(JOBS, namespace, name)
+        job, pods = await self._driver.movers.job(namespace, name)
         if job is None:
             return lost(step.name) if step.job_ref else None
-        selector = f"batch.kubernetes.io/job-name={name}"
-        pods = await self._driver.applier.some(PODS, namespace, label_selector=selector)
         if not finished(job):
             return progress_of(pods)
         found = command_outcome(job, pods, Reason.HOOK_FAILED)

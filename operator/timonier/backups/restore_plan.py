@@ -71,6 +71,7 @@ RESTART: Final = "Restart"
 
 _STOPPED: Final = MappingProxyType({"quiesced": True})
 _LET_GO: Final = MappingProxyType({"quiesced": False})
+_SAFETY: Final = "safety"
 _PATIENCE: Final = 300.0
 _POLL: Final = 1.0
 _SHORTEST_ID: Final = 8
@@ -294,7 +295,8 @@ def _steps(restore: Restore, method: str) -> Iterator[StepPlan]:
         return
     loaded = any(step.name == LOAD and step.attempts for step in steps_of(restore.status))
     if restore.spec.to.in_place.safety_backup:
-        yield StepPlan(SAFETY_BACKUP)
+        metadata = restore.metadata
+        yield StepPlan(SAFETY_BACKUP, mark={"safetyBackup": made_name(metadata.name, metadata.uid, _SAFETY)})
     if method == "Command":
         # Its own command loads the data, so it goes on running.
         yield StepPlan(LOAD)
@@ -380,7 +382,7 @@ def claim_of_pod(application: Application, volume: str) -> dict[str, Any] | None
 
 def safety_name(restore: Manifest) -> str:
     """The name of the backup that is made first: the same each time."""
-    return made_name(restore["metadata"]["name"], restore["metadata"]["uid"], "safety")
+    return made_name(restore["metadata"]["name"], restore["metadata"]["uid"], _SAFETY)
 
 
 def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str, Any]:

@@ -108,15 +108,24 @@ class Movers:
 
     async def look(self, namespace: str, name: str) -> Progress | Outcome | None:
         """What has become of a Job; None when there is none of that name."""
-        found = await self._applier.live(JOBS, namespace, name)
-        if found is None:
+        job, pods = await self.job(namespace, name)
+        if job is None:
             return None
-        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
-        return outcome_of(found, pods) if finished(found) else progress_of(pods)
+        return outcome_of(job, pods) if finished(job) else progress_of(pods)
+
+    async def job(self, namespace: str, name: str) -> tuple[Manifest | None, tuple[Manifest, ...]]:
+        """A Job, when it is there, and its pods."""
+        found = await self._applier.live(JOBS, namespace, name)
+        return found, await self.pods(namespace, name) if found is not None else ()
+
+    async def pods(self, namespace: str, *jobs: str) -> tuple[Manifest, ...]:
+        """The pods of Jobs, whether these are still there or not."""
+        selector = f"batch.kubernetes.io/job-name in ({','.join(jobs)})"
+        return await self._applier.some(PODS, namespace, label_selector=selector)
 
     async def container(self, namespace: str, name: str) -> Container | None:
         """The container of a Job's mover, once it runs."""
-        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        pods = await self.pods(namespace, name)
         for pod in pods:
             for status in pod.get("status", {}).get("containerStatuses", ()):
                 if "running" in status.get("state", {}):
@@ -128,7 +137,7 @@ class Movers:
 
         `name` is that of a Job which has ended.
         """
-        pods = await self._applier.some(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        pods = await self.pods(namespace, name)
         if not pods:
             return None
         container = Container(namespace, pods[-1]["metadata"]["name"], CONTAINER)

@@ -198,8 +198,7 @@ class _Turn:
         ]
         commands: tuple[Manifest, ...] = ()
         if names:
-            selector = f"batch.kubernetes.io/job-name in ({','.join(names)})"
-            commands = await self._applier.some(PODS, self._namespace, label_selector=selector)
+            commands = await self._driver.movers.pods(self._namespace, *names)
         return left_to_go(await self._observer.pods(self._target), before, commands)
 
     @property
@@ -327,10 +326,7 @@ class _Turn:
 
     async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """The Job of a step's present attempt, and its pods."""
-        name = self._job(step)
-        job = await self._applier.live(JOBS, self._namespace, name)
-        selector = f"batch.kubernetes.io/job-name={name}"
-        return job, await self._applier.some(PODS, self._namespace, label_selector=selector) if job else ()
+        return await self._driver.movers.job(self._namespace, self._job(step))
 
     async def _pods_of(self, revision: Revision) -> list[Manifest]:
         """The pods that are of a revision."""

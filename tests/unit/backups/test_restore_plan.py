@@ -335,3 +335,13 @@ def test_what_keeps_a_trial_from_beginning() -> None:
     assert reason(on_trial(), places=()) is Reason.VOLUMES_DIFFER
     assert reason(on_trial(["look"]), backup=backup(method="Command", volumes=[])) is Reason.NOT_SUPPORTED
     assert reason(on_trial(), backup=backup(method="Command", volumes=[])) is None
+
+
+def test_its_status_names_the_safety_backup_that_it_makes() -> None:
+    place = {"inPlace": {"application": "web", "confirm": "web"}}
+    found = restore(to=place)
+    step = next(plan for plan in run_of(found, {}).plans if plan.name == "SafetyBackup")
+    manifest = {"metadata": {"namespace": "shop", "name": found.metadata.name, "uid": found.metadata.uid}}
+    manifest |= {"apiVersion": "timonier.dev/v1", "status": {"store": {"name": "offsite"}, "method": "Files"}}
+    made = safety_backup(manifest, "web", 60)
+    assert step.mark == {"safetyBackup": made["metadata"]["name"]}

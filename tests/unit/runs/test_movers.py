@@ -57,7 +57,7 @@ class ApiServer:
         self, _resource: Resource, namespace: str, *, label_selector: str, field_selector: str
     ) -> tuple[Manifest, ...]:
         assert (namespace, field_selector) == ("shop", "")
-        label, _, value = label_selector.partition("=")
+        label, _, value = label_selector.removesuffix(")").replace(" in (", "=").partition("=")
         assert re.fullmatch("[a-z0-9](?:[a-z0-9-]{,61}[a-z0-9])?", value), "the API server refuses anything else"
         return tuple(pod for pod in self.pods if pod["metadata"]["labels"].get(label) == value)
 
