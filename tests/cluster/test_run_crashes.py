@@ -54,13 +54,17 @@ def _without_jobs(kube: Kube, namespace: str) -> list[str]:
     """The names of the backups, once no Job of a run is left."""
     if kube.list(JOBS, namespace, "timonier.dev/run!=backupstore"):
         return []
-    return sorted(found["metadata"]["name"] for found in kube.list(BACKUPS, namespace))
+    return sorted(_without_uid(found["metadata"]["name"]) for found in kube.list(BACKUPS, namespace))
+
+
+def _without_uid(name: str) -> str:
+    return re.sub("-[0-9a-f]{6}$", "", name)
 
 
 def _name(told: dict[str, Any]) -> str:
     if told["task"] != "backup":
         return str(told["task"])
-    return f"backup of {re.sub('-[0-9a-f]{6}$', '', told['tags']['backup'])}"
+    return f"backup of {_without_uid(told['tags']['backup'])}"
 
 
 def upgrades(cluster: Any) -> Callable[[Kube, str], Outcome]:
