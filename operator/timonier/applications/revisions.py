@@ -190,8 +190,8 @@ def course(
     active = next((upgrade for upgrade in _by_number(own)[::-1] if not _is_over(upgrade)), None)
     if application.spec.upgrade is None and active is None:
         return Course(application, mark=mark)
-    taken = [each["metadata"]["name"] for each in (*revisions, *upgrades)]
-    top = max(map(_number, [*taken, mark or ""]))
+    taken = {each["metadata"]["name"] for each in (*revisions, *upgrades)} | {mark or ""}
+    top = max((_number(name) for name in taken if name == _name(application, _number(name))), default=0)
     scene = _Scene(application, tuple(known), tuple(own), active, versions, mark, top)
     current, failed = _outcomes(scene)
     decided = _decide(scene, current, failed)

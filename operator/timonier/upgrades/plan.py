@@ -37,6 +37,7 @@ __all__ = [
     "VERIFY",
     "Surroundings",
     "approved",
+    "forbidden",
     "kind_of",
     "migration_of",
     "obstacle",
@@ -226,6 +227,14 @@ def approved(upgrade: Upgrade) -> Progress | Outcome:
         return Outcome()
     name = upgrade.metadata.name
     return Progress(f"it waits for approval: kubectl annotate upgrade {name} {APPROVE_ANNOTATION}=true")
+
+
+def forbidden(upgrade: Upgrade, step: str) -> Outcome | None:
+    """Why data is not to be undone: where the pods could not be rolled back, they may be at work on it."""
+    steps = {found.name: found.state for found in steps_of(upgrade.status)}
+    if kind_of(step) not in (UNDO, RESTORE_DATA) or steps.get(ROLLBACK) != "Failed":
+        return None
+    return Outcome(Reason.NOT_READY, "the data stays as it is, as the pods could not be rolled back")
 
 
 def paused(upgrade: Upgrade) -> Progress | Outcome:

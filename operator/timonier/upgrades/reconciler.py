@@ -69,6 +69,7 @@ from timonier.upgrades.plan import (
     VERIFY,
     Surroundings,
     approved,
+    forbidden,
     kind_of,
     migration_of,
     obstacle,
@@ -341,7 +342,7 @@ class _Turn:
         after = self._revision(self._upgrade.spec.to_revision)
         if self._application is None or after is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
-        return await begin(self, step, at_revision(self._application, after))
+        return forbidden(self._upgrade, step.name) or await begin(self, step, at_revision(self._application, after))
 
     async def _backup(self, _step: StepStatus, application: Application) -> Known:
         wanted = backup_before(self._upgrade, application)

@@ -377,11 +377,13 @@ def test_upgrades_of_another_application_of_that_name_do_not_count_but_their_nam
     for left in world.upgrades:
         left["metadata"]["ownerReferences"] = [{"uid": "earlier", "controller": True}]
         left["status"] = {}
+    world.upgrades[-1:] = [*world.upgrades[-1:], copy.deepcopy(world.upgrades[-1])]
+    world.upgrades[-1]["metadata"] |= {"name": "fix-20261127", "uid": "fix"}
     world.status, world.revisions = {}, []
     made = world.turn()
     assert (tag(made), made.upgrading, world.status) == ("2", None, {"revision": "web-3"})
     world.change("3")
-    assert world.names[1] == ["web-2", "web-4"]
+    assert world.names[1] == ["web-2", "fix-20261127", "web-4"]
 
 
 def test_while_it_is_suspended_no_upgrade_begins() -> None:

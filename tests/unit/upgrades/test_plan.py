@@ -18,6 +18,7 @@ from timonier.upgrades.data import backup_before, made_backup, made_restore, res
 from timonier.upgrades.plan import (
     Surroundings,
     approved,
+    forbidden,
     migration_of,
     obstacle,
     paused,
@@ -195,6 +196,13 @@ def test_it_is_not_rolled_back_when_the_data_is_not(step: str) -> None:
     assert "rolledBack" not in status
     message = next(each["message"] for each in status["conditions"] if each["type"] == "Succeeded")
     assert message.endswith(f"then step {step} failed: cannot")
+
+
+def test_data_is_not_undone_while_the_pods_could_not_be_rolled_back() -> None:
+    for state, steps in (("Failed", {"Undo/schema", "RestoreData"}), ("Succeeded", set())):
+        found = upgrade({"steps": [{"name": "Rollback", "state": state}]})
+        names = {"Undo/schema", "RestoreData", "Recover", "Migrate/schema"}
+        assert {name for name in names if forbidden(found, name) is not None} == steps
 
 
 def test_a_migration_is_tried_again_as_often_as_it_says_itself() -> None:
