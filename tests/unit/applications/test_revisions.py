@@ -3,6 +3,9 @@
 import copy
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from harness.application_specs import application as any_application
 from timonier.api.application import Application
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES
@@ -465,3 +468,55 @@ def test_what_runs_is_what_the_upgrade_says_or_else_the_good_one() -> None:
     assert runs() == "1"
     world.status = {}
     assert runs() == "2"
+
+
+def happen(world: World, what: str, number: int) -> None:
+    """One thing that a person, an Upgrade or a mishap does, where it can."""
+    over = ("Succeeded", "Failed", "Cancelled")
+    active = [each for each in world.upgrades if each["status"].get("phase") not in over]
+    if what == "change":
+        world.spec["workload"]["image"]["tag"] = str(number)
+    elif what == "unset":
+        world.spec.pop("upgrade", None)
+    elif what == "set":
+        world.spec["upgrade"] = {"bakeSeconds": number % 3}
+    elif what == "suspend":
+        world.spec["suspend"] = number % 2 == 0
+    elif what == "write a Secret":
+        world.versions = {"Secret/keys": str(number)}
+    elif what == "lose the status" and number == 1:
+        world.status = {}
+    elif what == "delete" and world.upgrades:
+        world.upgrades.pop()
+    elif what == "give up" and world.upgrades and world.upgrades[-1]["status"].get("phase") == "Succeeded":
+        give_up(world)
+    elif active and what in ("roll out", "end"):
+        spec, good = active[-1]["spec"], number % 2 == 0
+        active[-1]["status"]["rollout"] = {"revision": spec["toRevision"] if good else spec["fromRevision"]}
+        if what == "end":
+            active[-1]["status"]["phase"] = "Succeeded" if good else "Failed"
+
+
+EVENTS = [
+    "change", "unset", "set", "suspend", "write a Secret", "lose the status", "delete", "give up", "roll out", "end",
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 5)), max_size=14))
+def test_whatever_happens_it_settles_and_without_a_policy_or_with_a_new_one_the_spec_runs(
+    events: list[tuple[str, int]],
+) -> None:
+    world = settled("1", "2")
+    for what, number in events:
+        before = "upgrade" in world.spec
+        happen(world, what, number)
+        under_way = any(each["status"].get("phase") in (None, "Running") for each in world.upgrades)
+        made = world.turn()
+        if not under_way and not (before and "upgrade" in world.spec):
+            assert tag(made) == world.spec["workload"]["image"]["tag"]
+    for _ in range(4):
+        world.turn()
+    made = world.turn()
+    assert (made.create, made.cancel) == ((), None)
+    assert world.turn() == made
