@@ -152,7 +152,7 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     resource = workload_resource(application)
     live = observed.find(resource, application.metadata.name)
     if live is not None and not _may_take(application, live):
-        return _stalled_plan(application, live, now)
+        return _stalled_plan(application, live, now, going)
     adopted = live if live is not None and _is_adopted(application, live) else None
     kept = kept_replicas(application, live)
     workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.mark, kept)
@@ -288,13 +288,14 @@ def _is_adopted(application: Application, live: Manifest) -> bool:
     return marked or not _is_ours(application, live) or live["spec"]["selector"] != selector
 
 
-def _stalled_plan(application: Application, live: Manifest, now: datetime) -> Plan:
+def _stalled_plan(application: Application, live: Manifest, now: datetime, going: Course) -> Plan:
     resource = workload_resource(application)
     verdict = replace(
         verdict_of(application, None, current=False),
         obstacle=(Reason.CONFLICT, _conflict(application, resource, live)),
     )
-    status = status_of(application, verdict, {"matchLabels": selector_labels(application)}, (), now)
+    # With what is known of revisions: without it, what the spec says would count as good once this is over.
+    status = status_of(application, verdict, {"matchLabels": selector_labels(application)}, (), now, going=going)
     return Plan(status=status, events=tuple(_announcements(application, status)), blocked=True)
 
 

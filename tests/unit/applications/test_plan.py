@@ -502,3 +502,12 @@ def test_volumes_of_a_revision_that_is_coming_are_made_beside_those_that_there_a
     made = plan(here, Observed(going=going), NOW).apply
     applied = [step.manifest for step in made if step.resource == PERSISTENT_VOLUME_CLAIMS]
     assert [manifest["metadata"]["name"] for manifest in applied] == ["web-old", "web-new"]
+
+
+def test_a_conflict_of_names_does_not_make_it_forget_its_revisions() -> None:
+    here = application()
+    foreign = {"kind": "Deployment", "metadata": {"name": "web", "uid": "theirs"}, "spec": {"selector": {}}}
+    known = {"revision": "web-1", "failedRevision": "web-2"}
+    result = plan(here, Observed({DEPLOYMENTS: [foreign]}, going=Course(here, revision="web-1", status=known)), NOW)
+    assert result.blocked
+    assert {name: result.status[name] for name in known} == known
