@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["APPLICATION_LABEL", "GIVEN_UP", "KEEP_LABEL", "MADE_FOR", "REVISION_LABEL", "RUN_LABEL", "application_of"]
+__all__ = [
+    "APPLICATION_LABEL",
+    "GIVEN_UP",
+    "KEEP_LABEL",
+    "MADE_FOR",
+    "REVISION_LABEL",
+    "RUN_LABEL",
+    "application_of",
+    "made_for",
+]
 
 APPLICATION_LABEL: Final = "timonier.dev/application"
 """On everything that belongs to an Application: its name."""
@@ -17,6 +26,16 @@ MADE_FOR: Final = "timonier.dev/made-for"
 """An annotation of a run that outlives the one that it was made for: that one's uid."""
 REVISION_LABEL: Final = "timonier.dev/revision"
 """On a ControllerRevision of ours: its name. By it they are watched, as workload controllers make some, too."""
+
+
+def made_for(manifest: Mapping[str, Any]) -> str | None:
+    """The uid of the run that an object was made for; None where it says of none.
+
+    >>> made_for({"metadata": {"annotations": {"timonier.dev/made-for": "u"}}})
+    'u'
+    """
+    uid: str | None = manifest["metadata"].get("annotations", {}).get(MADE_FOR)
+    return uid
 
 
 def application_of(manifest: Mapping[str, Any]) -> str | None:

@@ -24,6 +24,7 @@ from timonier.applications.children import is_controlled, labels, owner_referenc
 from timonier.applications.reasons import Reason, Words
 from timonier.applications.workload import image_version
 from timonier.engine.contract import Manifest
+from timonier.runs import story
 
 __all__ = [
     "Course",
@@ -38,7 +39,6 @@ __all__ = [
     "running",
 ]
 
-_TERMINAL: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 _LONGEST_TIMEOUT: Final = 604800
 _PATIENCE: Final = 3600
 _STATED: Final = ("revision", "failedRevision", "references", "activeRun")
@@ -484,7 +484,7 @@ def _number(name: str) -> int:
 
 
 def _is_over(upgrade: Manifest) -> bool:
-    return upgrade.get("status", {}).get("phase") in _TERMINAL
+    return story.is_over(upgrade.get("status", {}))
 
 
 def _drops(

@@ -49,12 +49,13 @@ def kept_replicas(application: Application, live: Manifest | None) -> int | None
     """The number of pods that the autoscaler had asked for, while all are stopped; None where it is not to be kept."""
     if live is None or not application.spec.suspend or application.spec.scaling.autoscaling is None:
         return None
-    return _live_replicas(live) or _known_replicas(live) or None
+    return _last_replicas(live) or None
 
 
-def _known_replicas(live: Manifest) -> int:
+def _last_replicas(live: Manifest) -> int:
+    """What there are, or were before all were stopped."""
     told = live["metadata"].get("annotations", {}).get(REPLICAS_ANNOTATION, "")
-    return int(told) if told.isdecimal() else 0
+    return _live_replicas(live) or (int(told) if told.isdecimal() else 0)
 
 
 def handed_over(application: Application, live: Manifest | None) -> dict[str, Any] | None:
@@ -72,7 +73,7 @@ def handed_over(application: Application, live: Manifest | None) -> dict[str, An
     elif _live_replicas(live) != 0 and "f:replicas" not in owned_fields(live, MANAGER).get("f:spec", {}):
         return None
     resource = workload_resource(application)
-    before = 0 if live is None else _live_replicas(live) or _known_replicas(live)
+    before = 0 if live is None else _last_replicas(live)
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,

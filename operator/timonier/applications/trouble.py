@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from timonier.applications.reasons import Reason, Words
 from timonier.engine.contract import Manifest
+from timonier.runs.outcome import has_ended
 
 __all__ = ["Suspect", "due", "next_look", "stuck", "suspect", "trouble_of", "unready_for"]
 
@@ -116,7 +117,7 @@ def _unready(pods: Iterable[Manifest]) -> list[Manifest]:
         pod
         for pod in pods
         if "deletionTimestamp" not in pod["metadata"]
-        and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
+        and not has_ended(pod)
         and _condition(pod, "Ready").get("status") != "True"
     ]
     return sorted(candidates, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))[::-1]

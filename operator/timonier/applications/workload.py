@@ -162,7 +162,7 @@ def command_pod(
 
 
 def mark_of(template: Mapping[str, Any]) -> str | None:
-    """What a pod, or the template of one, says of the revision that it is of; a first revision has no mark."""
+    """The revision that a workload, a pod or the template of one says it is of; pods of a first one say none."""
     found: str | None = template.get("metadata", {}).get("annotations", {}).get(REVISION_ANNOTATION)
     return found
 

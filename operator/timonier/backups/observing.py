@@ -26,6 +26,7 @@ from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Manifest, Request
 from timonier.engine.reading import read
+from timonier.runs.outcome import has_ended
 
 __all__ = ["Observer"]
 
@@ -104,7 +105,7 @@ class Observer:
 
 
 def _mounts(pod: Manifest, claim: str) -> bool:
-    if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+    if has_ended(pod):
         return False
     volumes = pod["spec"].get("volumes", ())
     return any(volume.get("persistentVolumeClaim", {}).get("claimName") == claim for volume in volumes)

@@ -199,15 +199,14 @@ def record_of(store: BackupStore | None) -> Record:
     return record
 
 
-def saved(manifest: Manifest | None, application: Application) -> bytes:
+def saved(manifest: Manifest, application: Application) -> bytes:
     """The Application as it goes into the store: what its user wrote, but at the revision that the data is of."""
-    assert manifest is not None  # noqa: S101 - it has just been read
     metadata: dict[str, Any] = {
         name: manifest["metadata"][name] for name in _KEPT_METADATA if name in manifest["metadata"]
     }
     annotations = {name: text for name, text in metadata.get("annotations", {}).items() if name != _LAST_APPLIED}
     kept = {name: value for name, value in metadata.items() if name != "annotations"}
-    saved = {
+    told = {
         "apiVersion": manifest["apiVersion"],
         "kind": manifest["kind"],
         "metadata": kept | ({"annotations": annotations} if annotations else {}),
@@ -215,7 +214,7 @@ def saved(manifest: Manifest | None, application: Application) -> bytes:
         if _is_as_written(manifest, application)
         else _as_running(manifest["spec"], application),
     }
-    return json.dumps(saved, sort_keys=True).encode()
+    return json.dumps(told, sort_keys=True).encode()
 
 
 def _is_as_written(manifest: Manifest, application: Application) -> bool:

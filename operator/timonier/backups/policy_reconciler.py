@@ -9,7 +9,7 @@ from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
-from timonier.api.references import MADE_FOR
+from timonier.api.references import made_for
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, UPGRADES
 from timonier.api.restore import Restore
 from timonier.api.runs import StoreRef
@@ -143,19 +143,15 @@ class BackupPolicyReconciler:
 
     def _used(self, application: Request) -> Iterator[str]:
         """The backups that a run under way reads, or was given to fall back on."""
+        makers = set()
         for resource in (RESTORES, UPGRADES):
             for run in self._cache.all(resource, application.namespace):
                 status = run.get("status", {})
                 if not story.is_over(status):
                     yield from (status[name] for name in ("backup", "safetyBackup") if name in status)
-                    yield from self._children(run)
-
-    def _children(self, run: Manifest) -> Iterator[str]:
-        backups = self._cache.all(BACKUPS, run["metadata"]["namespace"])
-        uid = run["metadata"]["uid"]
-        return (
-            each["metadata"]["name"] for each in backups if each["metadata"].get("annotations", {}).get(MADE_FOR) == uid
-        )
+                    makers.add(run["metadata"]["uid"])
+        backups = self._cache.all(BACKUPS, application.namespace)
+        yield from (each["metadata"]["name"] for each in backups if made_for(each) in makers)
 
 
 def _show(application: Request, status: Mapping[str, Any]) -> None:

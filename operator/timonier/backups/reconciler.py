@@ -180,6 +180,8 @@ class _Turn:
         node = (
             node_of(self._observer.claims(self._target), await self._observer.pods(self._target)) if mounted else None
         )
+        written = self._cache.get(APPLICATIONS, self._target)
+        assert written is not None  # noqa: S101 - it has just been read
         return Task(
             name=job_name(self._manifest, step.name, attempt),
             host=hostname(self._manifest, step.name, attempt),
@@ -190,5 +192,5 @@ class _Turn:
             node=node if isinstance(node, str) else None,
             application=application.metadata.name,
             tolerations=application.spec.workload.tolerations,
-            files={"application.json": saved(self._cache.get(APPLICATIONS, self._target), application)},
+            files={"application.json": saved(written, application)},
         )

@@ -9,10 +9,9 @@ from typing import Any, Final
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.references import MADE_FOR
-from timonier.api.resources import PERSISTENT_VOLUME_CLAIMS
+from timonier.api.resources import BACKUPS, PERSISTENT_VOLUME_CLAIMS
 from timonier.api.restore import External, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
@@ -21,7 +20,8 @@ from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.engine.contract import Manifest
 from timonier.runs.names import made_name
-from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.outcome import Outcome, Progress, has_ended
+from timonier.runs.owners import made
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import Steps
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
@@ -412,23 +412,15 @@ def safety_backup(restore: Manifest, application: str, timeout: int) -> dict[str
 
 def made_safe(restore: Manifest, backup: Manifest | None) -> Outcome | Progress | None:
     """What has become of the safety backup; one of the same name that is not this Restore's is none."""
-    if backup is None:
-        return None
-    if backup["metadata"].get("annotations", {}).get(MADE_FOR) != restore["metadata"]["uid"]:
-        name = backup["metadata"]["name"]
-        return Outcome(Reason.SAFETY_BACKUP_FAILED, f"a Backup {name} exists already, and is another's")
-    status: Mapping[str, Any] = backup.get("status", {})
-    said = condition_of(status, "Succeeded") or {"message": "it has not begun"}
-    if status.get("phase") in ("Failed", "Cancelled"):
-        return Outcome(Reason.SAFETY_BACKUP_FAILED, f"the present data could not be backed up: {said['message']}")
-    return Outcome() if status.get("phase") == "Succeeded" else Progress(said["message"])
+    uid, what = restore["metadata"]["uid"], "the present data could not be backed up"
+    return made(backup, uid, BACKUPS, Reason.SAFETY_BACKUP_FAILED, what)
 
 
 def has_stopped(workload: Manifest | None, pods: Sequence[Manifest]) -> Outcome | Progress:
     """Whether every pod of the application is gone, and none will come."""
     if workload is not None and workload["spec"].get("replicas", 1) != 0:
         return Progress("the application is being stopped", _POLL)
-    left = [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+    left = [pod for pod in pods if not has_ended(pod)]
     return Progress(f"{len(left)} pods are still there", _POLL) if left else Outcome()
 
 

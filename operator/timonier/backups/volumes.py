@@ -8,6 +8,7 @@ from timonier.api.application import Application
 from timonier.applications.children import claim_name
 from timonier.engine.contract import Manifest
 from timonier.runs.mover import ClaimMount
+from timonier.runs.outcome import has_ended
 from timonier.runs.reasons import Reason, Words
 
 __all__ = ["DATA_FOLDER", "mounts", "name_of", "node_of", "pods_in_the_way"]
@@ -70,11 +71,7 @@ def node_of(claims: Sequence[Manifest], pods: Sequence[Manifest]) -> str | Words
 
 def pods_in_the_way(pods: Sequence[Manifest]) -> list[Manifest]:
     """The pods that have their volumes attached to a node."""
-    return [
-        pod
-        for pod in pods
-        if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ]
+    return [pod for pod in pods if pod["spec"].get("nodeName") and not has_ended(pod)]
 
 
 def _places(application: Application, existing: dict[str, Any]) -> Iterator[tuple[str, str]]:

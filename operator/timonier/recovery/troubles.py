@@ -11,6 +11,7 @@ from timonier.api.policies import RecoveryAction, RecoveryPolicy
 from timonier.applications.reasons import Reason
 from timonier.applications.trouble import trouble_of
 from timonier.engine.contract import Manifest
+from timonier.runs.outcome import has_ended
 
 __all__ = ["PATIENCE", "Trouble", "TroubleReason", "helps", "trouble_with"]
 
@@ -126,7 +127,7 @@ def _of_pod(pod: Manifest, events: Sequence[Manifest], now: datetime) -> Trouble
         where = pod["spec"].get("nodeName", "no node")
         return Trouble(TroubleReason.STUCK_TERMINATING, f"pod {name} on {where} should have gone {late:.0f} s ago", pod)
     status: Mapping[str, Any] = pod.get("status", {})
-    if status.get("phase") in ("Succeeded", "Failed") or _is_ready(status):
+    if has_ended(pod) or _is_ready(status):
         return None
     own = [event for event in events if event["regarding"].get("uid") == metadata["uid"]]
     words = trouble_of([pod], own)

@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from timonier.api.moments import moment
-from timonier.api.references import KEEP_LABEL, MADE_FOR
+from timonier.api.references import KEEP_LABEL, made_for
 from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
 from timonier.engine import metrics
@@ -69,12 +69,12 @@ def _family(cache: Cache, manifest: Manifest) -> Iterator[str]:
     """The uids of a run, of that which it was made for, and so on."""
     metadata = manifest["metadata"]
     yield metadata["uid"]
-    if (made_for := metadata.get("annotations", {}).get(MADE_FOR)) is not None:
-        yield made_for
-        key = cache.find(made_for, _RUNS)
+    if (maker := made_for(manifest)) is not None:
+        yield maker
+        key = cache.find(maker, _RUNS)
         found = (cache.get(run, key) for run in _RUNS) if key else ()
         for above in found:
-            if above is not None and above["metadata"]["uid"] == made_for:
+            if above is not None and above["metadata"]["uid"] == maker:
                 yield from _family(cache, above)
     for owner in metadata.get("ownerReferences", ()):
         resource = next((run for run in _RUNS if run.kind == owner["kind"]), None)

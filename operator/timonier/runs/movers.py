@@ -42,7 +42,7 @@ from timonier.runs.mover import (
     secret,
     store_label,
 )
-from timonier.runs.outcome import UNTOLD, Lock, Outcome, Progress, finished, outcome_of, progress_of
+from timonier.runs.outcome import UNTOLD, Lock, Outcome, Progress, finished, has_ended, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 
 __all__ = ["RULES", "Movers"]
@@ -212,7 +212,7 @@ class Movers:
             # have been confirmed since it was met.
             return met.ended is None or met.ended - lock.time < _FORGOTTEN
         pods = await self._applier.some(PODS, key.namespace, label_selector=f"{HOST_LABEL}={lock.hostname}")
-        return any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+        return any(not has_ended(pod) for pod in pods)
 
     async def _read(self, store: BackupStore) -> dict[Source, dict[str, bytes] | None]:
         wanted = sources(store.spec)

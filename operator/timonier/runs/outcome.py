@@ -10,7 +10,17 @@ from timonier.api.moments import moment
 from timonier.engine.contract import Manifest
 from timonier.runs.reasons import Reason
 
-__all__ = ["UNTOLD", "Lock", "Outcome", "Progress", "command_outcome", "finished", "outcome_of", "progress_of"]
+__all__ = [
+    "UNTOLD",
+    "Lock",
+    "Outcome",
+    "Progress",
+    "command_outcome",
+    "finished",
+    "has_ended",
+    "outcome_of",
+    "progress_of",
+]
 
 UNTOLD: Final = datetime.max.replace(tzinfo=UTC)
 """The time of a lock that does not tell it: nobody can say that it is old."""
@@ -59,6 +69,11 @@ class Outcome:
 def finished(job: Manifest) -> bool:
     """The Job has ended, well or not, and so have its pods."""
     return _ended_as(job, "Complete") is not None or _ended_as(job, "Failed") is not None
+
+
+def has_ended(pod: Manifest) -> bool:
+    """Whether a pod is at work no more. One that is ending still is, and so is one whose node is not heard of."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def progress_of(pods: Sequence[Manifest]) -> Progress:

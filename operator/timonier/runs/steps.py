@@ -13,6 +13,7 @@ __all__ = [
     "Steps",
     "begun",
     "current",
+    "cut",
     "ended",
     "last_of",
     "planned",
@@ -104,7 +105,10 @@ def _changed(steps: Steps, name: str, **fields: Any) -> Steps:
     return tuple(found.model_copy(update=fields) if found.name == name else found for found in steps)
 
 
+def cut(message: str) -> str:
+    """As much of a message as a status has room for."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 1]}…"
+
+
 def _cut(message: str | None) -> str | None:
-    if message is None or len(message) <= _LONGEST_MESSAGE:
-        return message
-    return f"{message[: _LONGEST_MESSAGE - 1]}…"
+    return None if message is None else cut(message)

@@ -15,13 +15,12 @@ from timonier.api.runs import RunSpec, StepStatus
 from timonier.runs import story
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
-from timonier.runs.steps import Steps, begun, ended, planned, put_off, retry_at, seen, until_retry, wait
+from timonier.runs.steps import Steps, begun, cut, ended, planned, put_off, retry_at, seen, until_retry, wait
 
 __all__ = ["Run", "Seen", "StepPlan", "Turn", "present", "steps_of", "turn"]
 
 _LOOK_AGAIN: Final = 5.0
 _LOOK_AT_JOB: Final = 15.0
-_LONGEST_MESSAGE: Final = 2048
 # Another attempt would find the same.
 _HOPELESS: Final = frozenset(
     {Reason.WRONG_PASSWORD, Reason.NOT_INITIALIZED, Reason.CORRUPTED, Reason.PERMISSION_DENIED, Reason.MISMATCH,
@@ -229,7 +228,7 @@ def _fail(state: _State, words: Words, step: str | None = None) -> None:
         state.failure = words
         state.status |= state.run.blame(step, words, state.now)
     else:
-        state.failure = state.failure[0], f"{state.failure[1]}; then {words[1]}"[:_LONGEST_MESSAGE]
+        state.failure = state.failure[0], cut(f"{state.failure[1]}; then {words[1]}")
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
     for found in state.steps:
         if found.name in forward and found.state == "Pending" and not found.attempts:

@@ -1,16 +1,15 @@
 """The data of an application around an upgrade: the backup before, and the way back to it. Pure."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from timonier.api.application import Application
-from timonier.api.conditions import condition_of
 from timonier.api.references import MADE_FOR
 from timonier.api.resources import BACKUPS, RESTORES
 from timonier.api.upgrade import Upgrade
 from timonier.engine.contract import Manifest
 from timonier.runs.names import made_name
 from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.owners import made
 from timonier.runs.reasons import Reason
 
 __all__ = ["backup_before", "backup_name", "made_backup", "made_restore", "restore_data", "restore_name"]
@@ -45,11 +44,9 @@ def backup_before(upgrade: Upgrade, application: Application) -> dict[str, Any]:
 
 def made_backup(upgrade: Upgrade, backup: Manifest | None) -> Outcome | Progress | None:
     """What has become of the backup before; one of the same name that is not this Upgrade's is none."""
-    if backup is None:
-        return None
-    if backup["metadata"].get("annotations", {}).get(MADE_FOR) != upgrade.metadata.uid:
-        return Outcome(Reason.BACKUP_FAILED, f"a Backup {backup['metadata']['name']} exists already, and is another's")
-    return _made(backup, Reason.BACKUP_FAILED, "the data could not be backed up")
+    return made(
+        backup, upgrade.metadata.uid, BACKUPS, Reason.BACKUP_FAILED, "the data could not be backed up", again=_POLL
+    )
 
 
 def restore_name(upgrade: Upgrade) -> str:
@@ -84,16 +81,6 @@ def restore_data(upgrade: Upgrade, application: Application) -> dict[str, Any]:
 
 def made_restore(upgrade: Upgrade, restore: Manifest | None) -> Outcome | Progress | None:
     """What has become of the restore of the data; one of the same name that is not this Upgrade's is none."""
-    if restore is None:
-        return None
-    if restore["metadata"].get("annotations", {}).get(MADE_FOR) != upgrade.metadata.uid:
-        return Outcome(Reason.NOT_READY, f"a Restore {restore['metadata']['name']} exists already, and is another's")
-    return _made(restore, Reason.NOT_READY, "the data could not be brought back")
-
-
-def _made(made: Manifest, failed: Reason, what: str) -> Outcome | Progress:
-    status: Mapping[str, Any] = made.get("status", {})
-    said = condition_of(status, "Succeeded") or {"message": "it has not begun"}
-    if status.get("phase") in ("Failed", "Cancelled"):
-        return Outcome(failed, f"{what}: {said['message']}")
-    return Outcome() if status.get("phase") == "Succeeded" else Progress(said["message"], _POLL)
+    return made(
+        restore, upgrade.metadata.uid, RESTORES, Reason.NOT_READY, "the data could not be brought back", again=_POLL
+    )

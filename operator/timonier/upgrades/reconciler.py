@@ -42,7 +42,7 @@ from timonier.runs.commands import command_job, config_map, image_pod, probe_pod
 from timonier.runs.driver import Driver, Gate, rival_of
 from timonier.runs.hooks import container_of
 from timonier.runs.mover import job_name
-from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, progress_of
+from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, has_ended, outcome_of, progress_of
 from timonier.runs.reasons import Reason
 from timonier.runs.turn import Seen, present, steps_of
 from timonier.upgrades.data import (
@@ -160,6 +160,7 @@ class _Turn:
         self._upgrade = upgrade
         self._target = Request(upgrade.metadata.namespace, upgrade.spec.target_ref.name)
         self._now = datetime.now(UTC)
+        self._seen_pods: tuple[Manifest, ...] | None = None
         self._application = self._observer.application(self._target)
 
     async def take(self) -> Result:
@@ -200,7 +201,7 @@ class _Turn:
         commands: tuple[Manifest, ...] = ()
         if names:
             commands = await self._driver.movers.pods(self._namespace, *names)
-        return left_to_go(await self._observer.pods(self._target), before, commands)
+        return left_to_go(await self._pods(), before, commands)
 
     @property
     def _namespace(self) -> str:
@@ -260,7 +261,7 @@ class _Turn:
     async def _look_at_stop(self, step: StepStatus) -> Known:
         application = self._application
         workload = self._observer.workload(application) if application else None
-        pods = await self._observer.pods(self._target)
+        pods = await self._pods()
         return stopped(workload, pods, step, self._upgrade.spec.policy, self._now)
 
     async def _look_at_rollout(self, step: StepStatus) -> Known:
@@ -272,7 +273,7 @@ class _Turn:
         wanted = at_revision(application, revision)
         workload = self._observer.workload(wanted)
         if step.name == ROLLBACK:
-            return rolling_back(workload, await self._observer.pods(self._target), await self._left(), self._upgrade)
+            return rolling_back(workload, await self._pods(), await self._left(), self._upgrade)
         pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
 
@@ -296,7 +297,7 @@ class _Turn:
             return None
         if not finished(job):
             return progress_of(pods)
-        if any(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods):
+        if not all(map(has_ended, pods)):
             return Progress("its pod is still ending", _POLL)
         return command_outcome(job, pods, Reason.MIGRATION_FAILED)
 
@@ -331,11 +332,16 @@ class _Turn:
 
     async def _pods_of(self, revision: Revision) -> list[Manifest]:
         """The pods that are of a revision."""
-        pods = await self._observer.pods(self._target)
-        return [pod for pod in pods if mark_of(pod) == revision.mark]
+        return [pod for pod in await self._pods() if mark_of(pod) == revision.mark]
+
+    async def _pods(self) -> tuple[Manifest, ...]:
+        """All pods of the application, asked for once in a look."""
+        if self._seen_pods is None:
+            self._seen_pods = await self._observer.pods(self._target)
+        return self._seen_pods
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
-        self._manifest, self._upgrade = manifest, Upgrade.model_validate(manifest)
+        self._manifest, self._upgrade, self._seen_pods = manifest, Upgrade.model_validate(manifest), None
         begin = _BEGINS.get(kind_of(step.name))
         if begin is None:
             return await self._look(step)
@@ -447,7 +453,9 @@ class _Turn:
         """Why the command failed; None when it did not."""
         assert probe.exec is not None  # noqa: S101 - that is what it is
         after = self._revision(self._upgrade.spec.to_revision)
-        pods = await self._pods_of(after) if after else []
+        # Not those of the look that began this: it goes on for long.
+        found = await self._observer.pods(self._target)
+        pods = [] if after is None else [pod for pod in found if mark_of(pod) == after.mark]
         where = container_of(application, pods, probe.exec.container)
         if not isinstance(where, Container):
             return where[1]

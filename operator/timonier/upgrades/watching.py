@@ -10,7 +10,6 @@ from timonier.api.moments import moment, stamp
 from timonier.api.policies import UpgradePolicy
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
-from timonier.applications.children import REVISION_ANNOTATION
 from timonier.applications.reasons import Reason as Trouble
 from timonier.applications.reasons import Words
 from timonier.applications.revisions import Revision
@@ -19,7 +18,7 @@ from timonier.applications.trouble import trouble_of
 from timonier.applications.workload import mark_of
 from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Manifest
-from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.reasons import Reason
 from timonier.upgrades.plan import RECOVER
 
@@ -94,8 +93,7 @@ def rolled(
     `application` is it at that revision, `pods` are those of it. On the way back there is nothing else to try, so
     whatever takes its time is waited for.
     """
-    stated = workload is not None and workload["metadata"].get("annotations", {}).get(REVISION_ANNOTATION) == revision
-    verdict = verdict_of(application, workload, current=stated)
+    verdict = verdict_of(application, workload, current=mark_of(workload or {}) == revision)
     if verdict.complete and (step.name == RECOVER or not application.spec.suspend):
         return Outcome()
     if application.spec.suspend and step.name != RECOVER:
@@ -104,9 +102,10 @@ def rolled(
     told = f"{verdict.ready} of {verdict.desired} pods are ready" + (f"; {trouble[1]}" if trouble else "")
     if step.name == RECOVER:
         patience = max(policy.progress_deadline_seconds, _LEAST_PATIENCE)
-        reason = Reason.NOT_READY if _waited(step, now) >= patience else None
-        return Outcome(reason, f"not within {patience} s: {told}") if reason else Progress(told, _POLL)
-    return _hopeless(pods, trouble, told, now) or _in_time(told, step, policy, now)
+        return _in_time(told, step, patience, Reason.NOT_READY, now)
+    deadline = policy.progress_deadline_seconds
+    late = _in_time(told, step, deadline, Reason.PROGRESS_DEADLINE_EXCEEDED, now)
+    return _hopeless(pods, trouble, told, now) or late
 
 
 def _hopeless(pods: Sequence[Manifest], trouble: Words | None, told: str, now: datetime) -> Outcome | None:
@@ -118,16 +117,14 @@ def _hopeless(pods: Sequence[Manifest], trouble: Words | None, told: str, now: d
     return None
 
 
-def _in_time(told: str, step: StepStatus, policy: UpgradePolicy, now: datetime) -> Outcome | Progress:
-    deadline = policy.progress_deadline_seconds
-    if _waited(step, now) >= deadline:
-        return Outcome(Reason.PROGRESS_DEADLINE_EXCEEDED, f"not within {deadline} s: {told}")
-    return Progress(told, _POLL)
+def _in_time(told: str, step: StepStatus, seconds: int, late: Reason, now: datetime) -> Outcome | Progress:
+    """Whether what is not there yet is waited for any longer."""
+    return Outcome(late, f"not within {seconds} s: {told}") if _waited(step, now) >= seconds else Progress(told, _POLL)
 
 
 def left_to_go(pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]) -> list[Manifest]:
     """The pods that must have ended before data is undone: those of other revisions, and of migrations."""
-    return [*_active([pod for pod in pods if mark_of(pod) != before.mark]), *_active(commands)]
+    return [pod for pod in (*(each for each in pods if mark_of(each) != before.mark), *commands) if not has_ended(pod)]
 
 
 def rolling_back(
@@ -138,7 +135,7 @@ def rolling_back(
     `pods` are all of the application, `left` is as by `left_to_go`.
     """
     found = workload or {"metadata": {}}
-    stated = found["metadata"].get("annotations", {}).get(REVISION_ANNOTATION) == upgrade.spec.from_revision
+    stated = mark_of(found) == upgrade.spec.from_revision
     if not stated or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
         return Progress("the revision before is being brought back", _POLL)
     if upgrade.spec.policy.rollback_data == "None":
@@ -169,7 +166,10 @@ def stopped(
 ) -> Outcome | Progress:
     """Whether every pod of the application is gone, or why that is not waited for any longer."""
     seen = has_stopped(workload, pods)
-    return _in_time(seen.trouble or "", step, policy, now) if isinstance(seen, Progress) else seen
+    if isinstance(seen, Outcome):
+        return seen
+    deadline = policy.progress_deadline_seconds
+    return _in_time(seen.trouble or "", step, deadline, Reason.PROGRESS_DEADLINE_EXCEEDED, now)
 
 
 def has_run(pods: Sequence[Manifest]) -> bool:
@@ -181,11 +181,6 @@ def has_run(pods: Sequence[Manifest]) -> bool:
         or {"running", "terminated"} & set(status.get("state", {}))
         for status in statuses
     )
-
-
-def _active(pods: Sequence[Manifest]) -> list[Manifest]:
-    """The pods that may still be at work. One that ends is, and so is one whose node is not heard of."""
-    return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
 
 
 def _pulling_for(pods: Sequence[Manifest], now: datetime) -> float:
