@@ -14,7 +14,15 @@ from harness.fixtures import Kubectl
 from harness.kube import SECRETS, Kube, Manifest
 from harness.operator_process import OperatorProcess
 from harness.upgrades import step_states, wait_upgrade, wait_upgrade_step
-from timonier.api.resources import APPLICATIONS, CONFIG_MAPS, CONTROLLER_REVISIONS, DEPLOYMENTS, JOBS, UPGRADES
+from timonier.api.resources import (
+    APPLICATIONS,
+    CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    UPGRADES,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -267,3 +275,103 @@ def test_a_workload_that_was_taken_over_is_stopped_and_its_migration_has_what_it
     (kept,) = (found for found in kube.list(JOBS, namespace) if "migrate" in found["metadata"]["name"])
     (variable,) = kept["spec"]["template"]["spec"]["containers"][0]["env"]
     assert variable == {"name": "THEIRS", "value": "1"}
+
+
+def test_while_it_is_suspended_no_revision_is_good_or_bad(kube: Kube, ready: str) -> None:
+    policy = {"verify": [{"name": "asks", "job": {"command": ["ask"]}}], "bakeSeconds": 8}
+    kube.apply(web(ready, "2", policy))
+    wait_upgrade_step(kube, ready, "web-2", "Bake")
+    kube.patch(APPLICATIONS, ready, "web", {"spec": {"suspend": True}})
+
+    def waits() -> Manifest | None:
+        status: Manifest = (kube.get(UPGRADES, ready, "web-2") or {})["status"]
+        return status if "heldTime" in status else None
+
+    status = kube.wait("it waits", waits)
+    assert status is not None
+    assert {step_states(status)[name] for name in ("Rollout", "Verify/asks", "Bake")} == {"Pending"}
+    said = {found["type"]: found["message"] for found in status["conditions"]}["Progressing"]
+    assert said == "step Rollout: the Application is suspended: nothing would tell whether the new revision is well"
+    kube.wait("its pod is gone", lambda: (kube.get(DEPLOYMENTS, ready, "web") or {})["status"].get("replicas", 0) == 0)
+    kube.patch(APPLICATIONS, ready, "web", {"spec": {"suspend": None}})
+    made = wait_upgrade(kube, ready, "web-2")
+    assert {step["name"]: step.get("attempts") for step in made["steps"] if step["name"] in ("Rollout", "Bake")} == {
+        "Rollout": 2, "Bake": 2,
+    }  # fmt: skip
+    assert made["heldSeconds"] >= 0
+    assert image(kube, ready) == "registry.example/web:2"
+
+
+def stuck(kube: Kube, namespace: str, selector: str) -> str:
+    """Make the one pod stay for as long as `let_go` is not called, whoever deletes it."""
+    (pod,) = kube.wait(
+        "it has one pod", lambda: pods if len(pods := kube.list(PODS, namespace, selector)) == 1 else None
+    )
+    name = str(pod["metadata"]["name"])
+    kube.patch(PODS, namespace, name, {"metadata": {"finalizers": ["example.com/stays"]}})
+    return name
+
+
+def let_go(kube: Kube, namespace: str, name: str) -> None:
+    """What `stuck` holds may go."""
+    kube.patch(PODS, namespace, name, {"metadata": {"finalizers": None}})
+
+
+def test_an_old_pod_that_does_not_end_keeps_nobody_from_going_back(kube: Kube, ready: str) -> None:
+    policy = QUICK | {"quiesce": True, "migrations": [MIGRATION], "rollbackData": "Command"}
+    name = stuck(kube, ready, "app.kubernetes.io/instance=web")
+    try:
+        kube.apply(web(ready, "2", policy))
+        failed = wait_upgrade(kube, ready, "web-2", phase="Failed")
+    finally:
+        let_go(kube, ready, name)
+    assert (failed["rollbackReason"], failed["rolledBack"]) == ("ProgressDeadlineExceeded", True)
+    assert step_states(failed)["Quiesce"] == "Failed"
+    assert image(kube, ready) == "registry.example/web:1"
+    kube.wait_condition(ready, "web", "Available")
+
+
+def test_a_migration_whose_job_is_removed_is_not_tried_again_beside_itself(kube: Kube, ready: str) -> None:
+    policy = {"quiesce": True, "migrations": [MIGRATION | {"backoffLimit": 1}]}
+    kube.apply(web(ready, "2", policy, workload=WAITING))
+    wait_upgrade_step(kube, ready, "web-2", "Migrate/schema")
+    (job,) = kube.wait("it has a Job", lambda: [name for name in names(kube, JOBS, ready) if "migrate" in name])
+    first = stuck(kube, ready, f"batch.kubernetes.io/job-name={job}")
+    try:
+        kube.delete(JOBS, ready, job)
+        kube.wait("its pod is ending", lambda: "deletionTimestamp" in (kube.get(PODS, ready, first) or {})["metadata"])
+
+        def said() -> bool:
+            steps = (kube.get(UPGRADES, ready, "web-2") or {})["status"]["steps"]
+            return any(step.get("message") == "its pod is still ending" for step in steps)
+
+        kube.wait("it waits for it", said)
+        assert not any("migrate" in name for name in names(kube, JOBS, ready))
+    finally:
+        let_go(kube, ready, first)
+    (second,) = kube.wait("it is tried again", lambda: [name for name in names(kube, JOBS, ready) if "-2" in name[-2:]])
+    kube.patch(UPGRADES, ready, "web-2", {"spec": {"cancel": True}})
+    assert wait_upgrade(kube, ready, "web-2", phase="Cancelled")["rolledBack"] is True
+    assert second not in names(kube, JOBS, ready)
+    assert image(kube, ready) == "registry.example/web:1"
+
+
+def test_a_revision_of_another_that_has_the_name_is_said_and_left_alone(kube: Kube, ready: str) -> None:
+    kube.apply(
+        {
+            "apiVersion": CONTROLLER_REVISIONS.api_version,
+            "kind": CONTROLLER_REVISIONS.kind,
+            "metadata": {"namespace": ready, "name": "web-2"},
+            "revision": 1,
+            "data": {},
+        }
+    )
+    kube.apply(web(ready, "2"))
+    said = "ControllerRevision web-2 exists already"
+    kube.wait(
+        "it is said", lambda: said in condition(kube.get(APPLICATIONS, ready, "web"), "Stalled").get("message", "")
+    )
+    assert image(kube, ready) == "registry.example/web:1"
+    kube.delete(CONTROLLER_REVISIONS, ready, "web-2")
+    wait_upgrade(kube, ready, "web-2", seconds=180)
+    assert image(kube, ready) == "registry.example/web:2"

@@ -29,14 +29,14 @@ from timonier.api.resources import (
 )
 from timonier.applications.children import is_controlled, workload_resource
 from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
-from timonier.applications.revisions import Course, Versions, course, held_up, references
+from timonier.applications.revisions import Course, Versions, course, held_up, is_held_up, references
 from timonier.applications.status import selector_text
 from timonier.applications.trouble import due, next_look, suspect, unready_for
 from timonier.applications.workload import mark_of
 from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
-from timonier.engine.errors import ApiError
+from timonier.engine.errors import ApiError, ConflictError
 from timonier.engine.events import EventRecorder, Transition
 from timonier.engine.reading import read
 
@@ -135,7 +135,7 @@ class ApplicationReconciler:
         await self._report(manifest, wanted)
         if refused:
             raise refused[0][1]
-        return Result(requeue_after=_again(application, wanted, now))
+        return Result(requeue_after=_again(application, wanted, now, held=is_held_up(going)))
 
     async def _course(self, application: Application) -> Course:
         """What is to run, by the revisions that there are and what came of them."""
@@ -165,6 +165,13 @@ class ApplicationReconciler:
             what = f"{resource.kind} {manifest['metadata']['name']}"
             try:
                 made = await self._applier.create(resource, manifest, watched=True)
+            except ConflictError:
+                # The cache has not got it yet, or never will, as it does not have our label.
+                name = f"metadata.name={manifest['metadata']['name']}"
+                found = await self._applier.some(resource, namespace, field_selector=name)
+                if not found:
+                    raise
+                made = found[0]
             except ApiError as error:
                 if not error.is_refusal:
                     raise
@@ -247,11 +254,11 @@ class ApplicationReconciler:
                 await self._recorder.record(APPLICATIONS, manifest, transition)
 
 
-def _again(application: Application, wanted: Plan, now: datetime) -> float | None:
+def _again(application: Application, wanted: Plan, now: datetime, *, held: bool) -> float | None:
     """When to look again at what no watch tells of."""
     unready = unready_for(wanted.status, now)
     pauses = [] if unready is None else [next_look(unready)]
-    if unready is not None and wanted.blocked:
+    if held or (unready is not None and wanted.blocked):
         pauses.append(_CONFLICT_RETRY)
     if unready is not None and "activeRun" in wanted.status:
         pauses.append(_UPGRADE_RETRY)

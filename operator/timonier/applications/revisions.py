@@ -22,6 +22,7 @@ from timonier.api.references import APPLICATION_LABEL, GIVEN_UP, REVISION_LABEL
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES, Resource
 from timonier.applications.children import is_controlled, labels, owner_reference
 from timonier.applications.reasons import Reason, Words
+from timonier.applications.scaling import stated_replicas
 from timonier.applications.workload import image_version
 from timonier.engine.contract import Manifest
 from timonier.runs import story
@@ -33,6 +34,7 @@ __all__ = [
     "at_revision",
     "course",
     "held_up",
+    "is_held_up",
     "read_revision",
     "references",
     "revision_before",
@@ -306,8 +308,10 @@ def _decide(scene: _Scene, current: Revision | None, failed: Revision | None) ->
         )
     if _is(scene, current):
         return replace(here, failed=None)
-    known_bad = as_newest and newest is failed and newest.policy == spec.upgrade
-    if known_bad or spec.suspend:
+    # That what it lacked is there now is a change as well.
+    nothing_new = newest.policy == spec.upgrade and scene.versions.keys() <= newest.seen.keys()
+    known_bad = as_newest and newest is failed and nothing_new
+    if known_bad or stated_replicas(scene.application) == 0:
         return here  # without a pod, no revision can be found to be good
     begun_before = {upgrade["metadata"]["name"] for upgrade in scene.upgrades}
     return _begin(scene, current, newest, here, again=not as_newest or newest.name in begun_before)
@@ -356,7 +360,9 @@ def _course(scene: _Scene, decided: _Decided, late: Versions, drop: tuple[Gone, 
     by_name = {revision.name: revision for revision in scene.known}
     rollout: Mapping[str, Any] = (active or {}).get("status", {}).get("rollout") or {}
     runs = by_name.get(rollout.get("revision") or decided.current or "")
-    coming = by_name.get(active["spec"]["toRevision"]) if active and rollout.get("suspended") else None
+    # On the way back nothing new is claimed: what is refused would keep all from going on.
+    forward = active is not None and rollout.get("suspended") and not story.has_failed(active["status"])
+    coming = by_name.get(active["spec"]["toRevision"]) if active and forward else None
     run = active["metadata"]["name"] if active else decided.begins
     status: dict[str, Any] = {"revision": decided.current, "failedRevision": decided.failed, "references": late}
     status |= {"activeRun": f"upgrade/{run}" if run else None}
@@ -379,6 +385,11 @@ def held_up(application: Application, going: Course, why: str) -> Course:
     """The course while what it asks for cannot be made: all stays as it is, and the status says why."""
     before = {name: application.status[name] for name in _STATED if name in application.status}
     return replace(going, failed=(Reason.REFUSED, why), upgrading=None, cancel=None, drop=(), status=before)
+
+
+def is_held_up(going: Course) -> bool:
+    """What it asks for cannot be made, and no watch may tell when it can."""
+    return going.failed is not None and going.failed[0] is Reason.REFUSED
 
 
 def _told(run: str, active: Manifest | None) -> str:

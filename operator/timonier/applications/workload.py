@@ -41,8 +41,11 @@ _PROBES: Final = {"liveness": "livenessProbe", "readiness": "readinessProbe", "s
 _CONFIG_VOLUME: Final = "timonier-config"
 _LONGEST_FILE_NAME: Final = 200
 _LONGEST_VERSION: Final = 20
-# A command is no pod of its application's: it does not wait for the same, and is not found at the same address.
-_NOT_OF_COMMANDS: Final = frozenset({"initContainers", "hostname", "subdomain", "hostNetwork", "activeDeadlineSeconds"})
+# A command is no pod of its application's: it does not wait for the same, is not found at the same address, and need
+# not be where other pods are, or are not.
+_NOT_OF_COMMANDS: Final = frozenset(
+    {"initContainers", "hostname", "subdomain", "hostNetwork", "activeDeadlineSeconds", "topologySpreadConstraints"}
+)
 
 
 def workload_manifest(
@@ -144,7 +147,8 @@ def command_pod(
     with_claims = volumes and application.spec.workload.kind == "Deployment"
     mounted = [volume for volume in template["volumes"] if with_claims or "persistentVolumeClaim" not in volume]
     there = {volume["name"] for volume in mounted}
-    kept = ("env", "envFrom", "imagePullPolicy", "resources", "securityContext")
+    # A folder to work in is one of its image's.
+    kept = ("env", "envFrom", "imagePullPolicy", "resources", "securityContext", *(() if image else ("workingDir",)))
     own = {name: container[name] for name in kept if name in container} | {
         "name": COMMAND_CONTAINER,
         "image": image or container["image"],
@@ -181,7 +185,9 @@ def _over(live: Manifest, application: Application) -> dict[str, Any]:
         "volumeMounts": _merged("mountPath", _without_config(old.get("volumeMounts", ())), new.get("volumeMounts", ())),
         **{name: {**old.get(name, {}), **new.get(name, {})} for name in ("resources", "securityContext")},
     }
+    node_affinity = there.get("affinity", {}).get("nodeAffinity")
     return {name: value for name, value in {**there, **stated}.items() if name not in _NOT_OF_COMMANDS} | {
+        "affinity": {"nodeAffinity": node_affinity},
         "containers": [container],
         "volumes": _merged("name", _without_config(there.get("volumes", ())), stated.get("volumes", ())),
         "securityContext": {**there.get("securityContext", {}), **stated.get("securityContext", {})},

@@ -1,12 +1,12 @@
 """How one Backup goes on from what is seen: pure."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from timonier.api import quantity
-from timonier.api.application import Application
+from timonier.api.application import Application, ApplicationSpec
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.fields import stated_fields
@@ -224,9 +224,29 @@ def _is_as_written(manifest: Manifest, application: Application) -> bool:
 
 def _as_running(spec: Mapping[str, Any], application: Application) -> dict[str, Any]:
     runs = application.spec
-    kept = {name: value for name, value in spec.items() if name != "config"}
+    kept = {name: value for name, value in spec.items() if name not in ("config", "network")}
+    network = _fitting_network(spec.get("network", {}), [port.name for port in runs.workload.ports])
     return (
         kept
-        | {"workload": stated_fields(runs.workload), "scaling": stated_fields(runs.scaling)}
+        | {"workload": stated_fields(runs.workload), "scaling": _fitting_scaling(runs)}
         | ({"config": stated_fields(runs.config)} if runs.config else {})
+        | ({"network": network} if network else {})
     )
+
+
+def _fitting_network(network: Mapping[str, Any], ports: Sequence[str]) -> dict[str, Any]:
+    """What of a spec's network goes with other ports than its own: what leads to none of them is left out."""
+    ingress: Mapping[str, Any] = network.get("ingress", {})
+    unfit = {"ingress"} if not ports or ingress.get("port", ports[0]) not in ports else set()
+    if not ports and network.get("service", {}).get("enabled"):
+        unfit.add("service")
+    return {name: value for name, value in network.items() if name not in unfit}
+
+
+def _fitting_scaling(runs: ApplicationSpec) -> dict[str, Any]:
+    """How many pods, where the autoscaler can measure what it is to; else as few as it was to keep."""
+    autoscaling = runs.scaling.autoscaling
+    requests = stated_fields(runs.workload.resources).get("requests", {})
+    if autoscaling is None or all(metric.type in requests for metric in autoscaling.metrics):
+        return stated_fields(runs.scaling)
+    return {"replicas": autoscaling.min_replicas}

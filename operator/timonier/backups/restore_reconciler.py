@@ -271,7 +271,7 @@ class _Turn:
         scratch = self._restore.spec.to.scratch
         if application is None or scratch is None:
             return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
-        attempt = step.attempts or 1
+        attempt, live = step.attempts or 1, self._observer.workload(application)
         task = Task(
             name=job_name(manifest, step.name, attempt),
             host=hostname(manifest, step.name, attempt),
@@ -280,7 +280,7 @@ class _Turn:
             identity=trial_identity(application),
             tolerations=application.spec.workload.tolerations,
             scratch=scratch_mounts(application, backup.get("volumes", ())),
-            follower=follower(application, scratch.job, backup.get("volumes", ())) if scratch.job else None,
+            follower=follower(application, scratch.job, backup.get("volumes", ()), live) if scratch.job else None,
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
 

@@ -8,6 +8,7 @@ from timonier.api.pods import PodSecurity
 from timonier.applications.children import config_name, manifest_of
 from timonier.applications.workload import command_pod, volume_claim_spec
 from timonier.backups.volumes import DATA_FOLDER
+from timonier.engine.contract import Manifest
 from timonier.runs.mover import Follower, Identity, ScratchMount
 
 __all__ = ["follower", "place_of", "scratch_mounts", "trial_identity", "volumes_of"]
@@ -44,9 +45,14 @@ def trial_identity(application: Application) -> Identity:
     return Identity.of(application.spec.workload.pod_security_context or PodSecurity(), takes_ownership=True)
 
 
-def follower(application: Application, command: Sequence[str], volumes: Iterable[str]) -> Follower:
-    """The application's image with the restored data where it has its own; of a StatefulSet, that of its first pod."""
-    pod = command_pod(application, command, image=None, config=config_name(application), volumes=False)
+def follower(
+    application: Application, command: Sequence[str], volumes: Iterable[str], live: Manifest | None = None
+) -> Follower:
+    """The application's image with the restored data where it has its own; of a StatefulSet, that of its first pod.
+
+    `live` is its workload as it is.
+    """
+    pod = command_pod(application, command, image=None, config=config_name(application), volumes=False, live=live)
     (container,) = pod["containers"]
     storages = volumes_of(application)
     places: dict[str, str] = {}

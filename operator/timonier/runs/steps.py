@@ -17,12 +17,14 @@ __all__ = [
     "ended",
     "last_of",
     "planned",
+    "put_back",
     "put_off",
     "retry_at",
     "seen",
     "step",
     "until_retry",
     "wait",
+    "waiting",
 ]
 
 Steps = tuple[StepStatus, ...]
@@ -75,6 +77,18 @@ def seen(steps: Steps, name: str, job: str | None, message: str | None) -> Steps
 def put_off(steps: Steps, name: str, until: datetime, message: str) -> Steps:
     """The attempt failed, and there will be another one."""
     return _changed(steps, name, state="Pending", retry_time=stamp(until), message=_cut(message))
+
+
+def put_back(steps: Steps, name: str) -> Steps:
+    """The step is to be done once more, whatever came of it. Its attempts count on: Jobs are named after them."""
+    return _changed(
+        steps, name, state="Pending", start_time=None, end_time=None, job_ref=None, retry_time=None, message=None
+    )
+
+
+def waiting(steps: Steps, name: str, message: str) -> Steps:
+    """The step is not to begin now, and this is why."""
+    return _changed(steps, name, message=_cut(message))
 
 
 def ended(steps: Steps, name: str, state: str, now: datetime, message: str | None = None) -> Steps:

@@ -4,13 +4,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from timonier.api.conditions import Condition, merged
+from timonier.api.conditions import Condition, condition_of, merged
 from timonier.api.moments import moment, span, stamp
 from timonier.engine.events import Transition
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import Steps, current, last_of
 
-__all__ = ["TERMINAL", "ended", "events", "is_over", "running", "seconds_kept", "seconds_left", "started", "waiting"]
+__all__ = [
+    "TERMINAL",
+    "ended",
+    "events",
+    "has_failed",
+    "held",
+    "is_over",
+    "released",
+    "running",
+    "seconds_kept",
+    "seconds_left",
+    "started",
+    "waiting",
+]
 
 TERMINAL: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 """The phases in which nothing will happen any more."""
@@ -23,10 +36,37 @@ def is_over(status: Status) -> bool:
     return status.get("phase") in TERMINAL
 
 
+def has_failed(status: Status) -> bool:
+    """It will not end well: what is left is to undo and to clean up, if it is not over already."""
+    found = condition_of(status, "Succeeded")
+    return found is not None and found["status"] == "False"
+
+
 def seconds_left(status: Status, since: str, timeout: int, now: datetime) -> float:
-    """Seconds until the run has taken too long; before its start, since it was created (`since`)."""
+    """Seconds until the run has taken too long; before its start, since it was created (`since`).
+
+    The time in which it was on hold does not count.
+    """
     begun = status.get("startTime") or since
-    return timeout - (now - moment(begun)).total_seconds()
+    return timeout - (now - moment(begun)).total_seconds() + _held_for(status, now)
+
+
+def held(status: Status, now: datetime) -> dict[str, Any]:
+    """It is on hold, from now on or from before."""
+    return {"heldTime": stamp(now), **status}
+
+
+def released(status: Status, now: datetime) -> dict[str, Any]:
+    """It is not on hold any more."""
+    if "heldTime" not in status:
+        return dict(status)
+    without = {name: value for name, value in status.items() if name != "heldTime"}
+    return without | {"heldSeconds": int(_held_for(status, now))}
+
+
+def _held_for(status: Status, now: datetime) -> float:
+    since = status.get("heldTime")
+    return float(status.get("heldSeconds", 0)) + ((now - moment(since)).total_seconds() if since else 0.0)
 
 
 def seconds_kept(status: Status, ttl: int | None, now: datetime) -> float | None:

@@ -15,9 +15,22 @@ from timonier.api.runs import RunSpec, StepStatus
 from timonier.runs import story
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
-from timonier.runs.steps import Steps, begun, cut, ended, planned, put_off, retry_at, seen, until_retry, wait
+from timonier.runs.steps import (
+    Steps,
+    begun,
+    cut,
+    ended,
+    planned,
+    put_back,
+    put_off,
+    retry_at,
+    seen,
+    until_retry,
+    wait,
+    waiting,
+)
 
-__all__ = ["Run", "Seen", "StepPlan", "Turn", "present", "steps_of", "turn"]
+__all__ = ["Hold", "Run", "Seen", "StepPlan", "Turn", "present", "steps_of", "turn"]
 
 _LOOK_AGAIN: Final = 5.0
 _LOOK_AT_JOB: Final = 15.0
@@ -47,6 +60,13 @@ class StepPlan(NamedTuple):
     retries: int | None = None
 
 
+class Hold(NamedTuple):
+    """Why steps wait: that one and those after it are not to be done now, and whichever was begun is done again."""
+
+    step: str
+    why: str
+
+
 Blame = Callable[[str | None, Words, datetime], Mapping[str, Any]]
 """What the first failure adds to the status, from the name of the step and why; no step, where it was interrupted."""
 
@@ -60,7 +80,8 @@ class Run:
     """What a turn needs to know of a run.
 
     `created` is the time of its creation, `what` names it for people, `facts` go into the status when it begins,
-    `news` once it has begun, and what `blame` says when something has failed.
+    `news` once it has begun, and what `blame` says when something has failed. While steps are on `hold`, its time does
+    not run.
     """
 
     what: str
@@ -72,6 +93,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
     news: Mapping[str, Any] = field(default_factory=dict)
     blame: Blame = _no_blame
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +158,11 @@ def turn(run: Run, sight: Seen, record: Record, now: datetime) -> Turn:
         if made is not None:
             return made
         status = story.started({**status, **run.facts}, planned(plan.name for plan in run.plans), now)
+    failure = _failure(run.status)
     status |= run.news
-    state = _State(
-        run, now, status, steps_of(status), _failure(run.status), sight.task, sight.job, record
-    )  # fmt: skip
+    if run.hold is None or failure is not None:
+        status = story.released(status, now)
+    state = _State(run, now, status, steps_of(status), failure, sight.task, sight.job, record)
     while state.turn is None:
         _advance(state)
     return replace(state.turn, stop=state.stop)
@@ -180,6 +203,8 @@ def _advance(state: _State) -> None:
             state.stop = running if step.state == "Running" else None
             state.steps = ended(state.steps, step.name, "Failed", now, words[1])
         _fail(state, words)
+    elif state.failure is None and run.hold is not None and _holds(run.hold, state.steps, step.name):
+        _hold(state, run.hold, step)
     elif step.state == "Pending":
         _begin(state, step)
     elif isinstance(state.task, Outcome):
@@ -202,6 +227,25 @@ def _begin(state: _State, step: StepStatus) -> None:
     state.steps = begun(state.steps, step.name, state.now)
     state.status |= next((plan.mark for plan in state.run.plans if plan.name == step.name), {})
     state.turn = _going(state, start=next(found for found in state.steps if found.name == step.name))
+
+
+def _holds(hold: Hold, steps: Steps, name: str) -> bool:
+    """The step is the one that is on hold, or comes after it."""
+    names = [found.name for found in steps]
+    return hold.step in names and names.index(name) >= names.index(hold.step)
+
+
+def _hold(state: _State, hold: Hold, step: StepStatus) -> None:
+    """Whatever was begun is stopped, and its Job goes: it is begun again, as what was seen says nothing any more."""
+    if step.state == "Running":
+        state.stop = step.model_copy(update={"job_ref": step.job_ref or state.job})
+    forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
+    for found in state.steps:
+        if found.name in forward and found.state != "Pending" and _holds(hold, state.steps, found.name):
+            state.steps = put_back(state.steps, found.name)
+    state.steps = waiting(state.steps, hold.step, hold.why)
+    state.status = story.held(state.status, state.now)
+    state.turn = _going(state, again=_LOOK_AGAIN)
 
 
 def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
@@ -255,7 +299,7 @@ def _interruption(run: Run, status: Mapping[str, Any], now: datetime) -> Words |
 
 def _failure(status: Mapping[str, Any]) -> Words | None:
     found = condition_of(status, "Succeeded")
-    if found is None or found["status"] != "False":
+    if found is None or not story.has_failed(status):
         return None
     return Reason(found["reason"]), found["message"]
 

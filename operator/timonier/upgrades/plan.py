@@ -14,11 +14,12 @@ from timonier.api.probes import Probe
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
 from timonier.applications.revisions import Revision
+from timonier.applications.scaling import stated_replicas
 from timonier.backups.access import unready
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import APPROVE, PAUSE, Steps
-from timonier.runs.turn import Record, Run, StepPlan, When, steps_of
+from timonier.runs.turn import Hold, Record, Run, StepPlan, When, steps_of
 from timonier.upgrades.data import backup_name
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "VERIFY",
     "Surroundings",
     "approved",
+    "at_stake",
     "forbidden",
     "kind_of",
     "migration_of",
@@ -108,7 +110,8 @@ def run_of(
 ) -> Run:
     """The Upgrade as a run with its steps. Once it has begun, whether it backs up first is what its status says.
 
-    `news` is what has been seen that its status does not say yet.
+    `news` is what has been seen that its status does not say yet. While no pod is asked for, no revision is rolled out
+    or found to be good or bad.
     """
     metadata = upgrade.metadata
     seen = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
@@ -121,14 +124,23 @@ def run_of(
         plans=tuple(_steps(seen, backs_up=_backs_up(seen, application), now=now)),
         news=news,
         blame=_blame,
+        hold=_hold(application),
     )
+
+
+def _hold(application: Application | None) -> Hold | None:
+    if application is None or stated_replicas(application) != 0:
+        return None
+    why = "the Application is suspended" if application.spec.suspend else "no pods are asked for"
+    return Hold(ROLLOUT, f"{why}: nothing would tell whether the new revision is well")
 
 
 def _backs_up(upgrade: Upgrade, application: Application | None) -> bool:
     begun = steps_of(upgrade.status)
     if begun:
         return any(step.name == BACKUP for step in begun)
-    wanted = upgrade.spec.policy.backup_before
+    policy = upgrade.spec.policy
+    wanted = "Always" if policy.rollback_data == "RestoreBackup" else policy.backup_before
     return wanted == "Always" or (wanted == "Auto" and application is not None and application.spec.backup is not None)
 
 
@@ -166,9 +178,11 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
     # The data of a version that nothing but itself has worked on is as good as the backup, and newer.
     changed = bool(status.get("backup")) and (status.get("hasRun") or any(kind_of(name) == MIGRATE for name in begun))
     undoes = policy.rollback_data == "Command"
+    # A migration that failed may still be ending; one that succeeded is known to have ended.
+    migrating = ROLLOUT not in begun and any(kind_of(name) == MIGRATE for name in begun)
     if policy.on_failure == "Pause":
         yield StepPlan(PAUSE, "Failure" if touched else "Never")
-    still = before | ({"suspended": True} if stops and undoes else {})
+    still = before | ({"suspended": True} if stops and (migrating or (undoes and at_stake(upgrade))) else {})
     yield StepPlan(ROLLBACK, "Failure" if touched else "Never", {"rollout": still})
     for migration in reversed(policy.migrations):
         if undoes and migration.down_command:
@@ -177,6 +191,14 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
     if policy.rollback_data == "RestoreBackup":
         yield StepPlan(RESTORE_DATA, "Failure" if changed else "Never", {"rollout": before})
     yield StepPlan(RECOVER, "Failure" if touched else "Never", {"rollout": before})
+
+
+def at_stake(upgrade: Upgrade) -> bool:
+    """Whether data is undone on the way back, or would be if a pod of the new revision began to run now."""
+    policy, begun = upgrade.spec.policy, {step.name for step in steps_of(upgrade.status) if step.attempts}
+    if policy.rollback_data == "Command":
+        return any(each.down_command and f"{MIGRATE}/{each.name}" in begun for each in policy.migrations)
+    return policy.rollback_data == "RestoreBackup" and bool(upgrade.status.get("backup"))
 
 
 def _blame(step: str | None, words: Words, now: datetime) -> Mapping[str, Any]:

@@ -28,7 +28,6 @@ from timonier.api.resources import (
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
 from timonier.applications.revisions import Revision, at_revision, read_revision
-from timonier.applications.scaling import stated_replicas
 from timonier.applications.workload import command_pod, config_data, mark_of
 from timonier.backups.observing import Observer
 from timonier.engine import metrics
@@ -97,7 +96,6 @@ _POLL: Final = 1.0
 _IMAGE_SECONDS: Final = 300
 _CONFIG: Final = "config"
 _WHILE_IT_RUNS: Final = frozenset({ROLLOUT, VERIFY, BAKE, PAUSE, ROLLBACK})
-_NOTHING_TO_ASK: Final = Outcome(message="no pods are asked for, so nothing was asked of them")
 
 Known = Outcome | Progress | None
 
@@ -168,8 +166,10 @@ class _Turn:
         run = run_of(upgrade, self._application, self._now)
         step = present(run)
         if step is not None:
+            news = await self._news(step)
+            run = run_of(upgrade, self._application, self._now, news)
+            self._upgrade = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
             task = await self._look(step) if step.state == "Running" else None
-            run = run_of(upgrade, self._application, self._now, await self._news(step))
             seen = Seen(task=task, job=self._name_of(step))
         elif story.is_over(upgrade.status):
             seen = Seen()
@@ -188,7 +188,7 @@ class _Turn:
         return {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
 
     async def _left(self) -> list[Manifest]:
-        """The pods that must have ended before data is undone."""
+        """The pods that must have ended before the way back goes on; migrations that a crash has left are ended."""
         before = self._revision(self._upgrade.spec.from_revision)
         if before is None:
             return []
@@ -198,10 +198,12 @@ class _Turn:
             for step in begun
             for attempt in range(1, (step.attempts or 0) + 1)
         ]
-        commands: tuple[Manifest, ...] = ()
-        if names:
-            commands = await self._driver.movers.pods(self._namespace, *names)
-        return left_to_go(await self._pods(), before, commands)
+        for name in names:
+            job = self._cache.get(JOBS, Request(self._namespace, name))
+            if job is not None and not finished(job):
+                await self._driver.movers.remove(self._manifest, name)
+        commands = await self._driver.movers.pods(self._namespace, *names) if names else ()
+        return left_to_go(self._upgrade, await self._pods(), before, commands)
 
     @property
     def _namespace(self) -> str:
@@ -233,7 +235,7 @@ class _Turn:
     def _asks(self) -> Mapping[str, Any] | None:
         """What the pod is told that asks for as long as it bakes; None when there is nothing to ask."""
         policy, after = self._upgrade.spec.policy, self._revision(self._upgrade.spec.to_revision)
-        if self._application is None or after is None or stated_replicas(self._application) == 0:
+        if self._application is None or after is None:
             return None
         return instruction(policy.verify, at_revision(self._application, after), policy.bake_seconds)
 
@@ -255,7 +257,7 @@ class _Turn:
         return made_backup(self._upgrade, found)
 
     async def _look_at_restore(self, _step: StepStatus) -> Known:
-        found = await self._applier.live(RESTORES, self._namespace, restore_name(self._upgrade))
+        found = self._cache.get(RESTORES, Request(self._namespace, restore_name(self._upgrade)))
         return made_restore(self._upgrade, found)
 
     async def _look_at_stop(self, step: StepStatus) -> Known:
@@ -292,13 +294,16 @@ class _Turn:
         return seen
 
     async def _look_at_command(self, step: StepStatus) -> Known:
+        name = self._job(step)
         job, pods = await self._job_of(step)
         if job is None:
-            return None
-        if not finished(job):
+            pods = await self._driver.movers.pods(self._namespace, name)
+        if job is not None and not finished(job):
             return progress_of(pods)
         if not all(map(has_ended, pods)):
             return Progress("its pod is still ending", _POLL)
+        if job is None:
+            return None
         return command_outcome(job, pods, Reason.MIGRATION_FAILED)
 
     async def _look_at_probe(self, step: StepStatus) -> Known:
@@ -356,7 +361,7 @@ class _Turn:
 
     async def _restore(self, _step: StepStatus, application: Application) -> Known:
         wanted = restore_data(self._upgrade, application)
-        return made_restore(self._upgrade, await self._applier.create(RESTORES, wanted))
+        return made_restore(self._upgrade, await self._applier.create(RESTORES, wanted, watched=True))
 
     async def _preflight(self, step: StepStatus, application: Application) -> Known:
         policy = application.spec.backup
@@ -392,8 +397,6 @@ class _Turn:
         return command_pod(application, command, image=image, config=name, volumes=volumes, live=live)
 
     async def _verify(self, step: StepStatus, application: Application) -> Known:
-        if stated_replicas(application) == 0:
-            return _NOTHING_TO_ASK
         probe = probe_of(self._upgrade, step.name)
         if probe is None:
             return Outcome(Reason.VERIFICATION_FAILED, "the policy has no such probe")
@@ -415,9 +418,7 @@ class _Turn:
         job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)
         return await self._create_job(job) or Progress(again=_POLL)
 
-    async def _bake(self, step: StepStatus, application: Application) -> Known:
-        if stated_replicas(application) == 0:
-            return _NOTHING_TO_ASK
+    async def _bake(self, step: StepStatus, _application: Application) -> Known:
         policy, told = self._upgrade.spec.policy, self._asks()
         if told is None:
             return Progress(again=_POLL)

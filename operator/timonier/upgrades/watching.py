@@ -20,7 +20,7 @@ from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.reasons import Reason
-from timonier.upgrades.plan import RECOVER
+from timonier.upgrades.plan import RECOVER, at_stake
 
 __all__ = [
     "PULL_PATIENCE",
@@ -37,7 +37,6 @@ __all__ = [
 PULL_PATIENCE: Final = 30.0
 """Seconds that an image may take to be pulled again after a failure: registries have bad moments."""
 _POLL: Final = 1.0
-_LONG_POLL: Final = 15.0
 _LEAST_PATIENCE: Final = 300
 _POD_PATIENCE: Final = 60.0
 _UNREADY_PATIENCE: Final = 30.0
@@ -94,10 +93,8 @@ def rolled(
     whatever takes its time is waited for.
     """
     verdict = verdict_of(application, workload, current=mark_of(workload or {}) == revision)
-    if verdict.complete and (step.name == RECOVER or not application.spec.suspend):
+    if verdict.complete:
         return Outcome()
-    if application.spec.suspend and step.name != RECOVER:
-        return Progress("the Application is suspended: nothing tells whether the new revision is well", _LONG_POLL)
     trouble = trouble_of(pods)
     told = f"{verdict.ready} of {verdict.desired} pods are ready" + (f"; {trouble[1]}" if trouble else "")
     if step.name == RECOVER:
@@ -122,9 +119,18 @@ def _in_time(told: str, step: StepStatus, seconds: int, late: Reason, now: datet
     return Outcome(late, f"not within {seconds} s: {told}") if _waited(step, now) >= seconds else Progress(told, _POLL)
 
 
-def left_to_go(pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]) -> list[Manifest]:
-    """The pods that must have ended before data is undone: those of other revisions, and of migrations."""
-    return [pod for pod in (*(each for each in pods if mark_of(each) != before.mark), *commands) if not has_ended(pod)]
+def left_to_go(
+    upgrade: Upgrade, pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]
+) -> list[Manifest]:
+    """The pods that must have ended before the way back goes on: of migrations, and before data is undone of others.
+
+    `pods` are all of the application, `commands` those of its migrations. Where old pods have served beside these all
+    the time and no data is undone, there is nothing to wait for.
+    """
+    undone = at_stake(upgrade)
+    mine = [pod for pod in pods if undone and mark_of(pod) != before.mark]
+    waits = undone or upgrade.status.get("rollout", {}).get("suspended")
+    return [pod for pod in (*mine, *(commands if waits else ())) if not has_ended(pod)]
 
 
 def rolling_back(
@@ -132,19 +138,20 @@ def rolling_back(
 ) -> Outcome | Progress:
     """Whether the pods are on their way back. Where data goes back as well, nothing is to be at work on it.
 
+    Without that, a pod that does not end holds up nobody.
+
     `pods` are all of the application, `left` is as by `left_to_go`.
     """
     found = workload or {"metadata": {}}
     stated = mark_of(found) == upgrade.spec.from_revision
     if not stated or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
         return Progress("the revision before is being brought back", _POLL)
-    if upgrade.spec.policy.rollback_data == "None":
-        return Outcome()
     if left:
         name = left[0]["metadata"]["name"]
-        told = f"the data is undone once {len(left)} pods have ended, of which {name} is one"
+        told = f"it goes on once {len(left)} pods that may be at work on the data have ended, of which {name} is one"
         return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
-    return has_stopped(workload, pods) if upgrade.status.get("rollout", {}).get("suspended") else Outcome()
+    suspended = upgrade.status.get("rollout", {}).get("suspended")
+    return has_stopped(workload, pods) if suspended and at_stake(upgrade) else Outcome()
 
 
 def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[Manifest], now: datetime) -> Mapping[str, Any]:
@@ -155,7 +162,7 @@ def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[Manifest], now: 
     rollout, policy = upgrade.status.get("rollout", {}), upgrade.spec.policy
     stay = any("deletionTimestamp" not in pod["metadata"] for pod in left)
     due = stay and _waited(step, now) >= policy.progress_deadline_seconds
-    if not due or policy.rollback_data == "None" or rollout.get("suspended"):
+    if not due or rollout.get("suspended"):
         return {}
     downtime = upgrade.status.get("downtime") or {"start": stamp(now)}
     return {"rollout": {**rollout, "suspended": True}, "downtime": downtime}
@@ -184,14 +191,22 @@ def has_run(pods: Sequence[Manifest]) -> bool:
 
 
 def _pulling_for(pods: Sequence[Manifest], now: datetime) -> float:
-    """Seconds since the oldest pod was made of those whose image cannot be pulled."""
+    """Seconds for which a node has tried to pull an image that it cannot get."""
     waiting = (
-        (pod, status.get("state", {}).get("waiting", {}).get("reason"))
+        (pod, status)
         for pod in pods
         for status in pod.get("status", {}).get("containerStatuses", ())
+        if status.get("state", {}).get("waiting", {}).get("reason") in _PULL
     )
-    made = (moment(pod["metadata"]["creationTimestamp"]) for pod, reason in waiting if reason in _PULL)
-    return max((_seconds(each, now) for each in made), default=0.0)
+    return max((_seconds(_pulled_since(pod, status), now) for pod, status in waiting), default=0.0)
+
+
+def _pulled_since(pod: Manifest, status: Mapping[str, Any]) -> datetime:
+    """Not before the pod had a node, and not while the container still ran."""
+    scheduled = condition_of(pod["status"], "PodScheduled") or {}
+    ended = status.get("lastState", {}).get("terminated") or {}
+    times = (pod["metadata"]["creationTimestamp"], scheduled.get("lastTransitionTime"), ended.get("finishedAt"))
+    return max(moment(time) for time in times if time)
 
 
 def _restarts(pod: Manifest) -> int:

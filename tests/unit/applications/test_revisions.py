@@ -395,8 +395,24 @@ def test_while_it_is_suspended_no_upgrade_begins() -> None:
     made = world.change("2")
     assert (tag(made), made.create, made.failed) == ("1", (), None)
     del world.spec["suspend"]
+    world.spec["scaling"] = {"replicas": 0}
+    assert world.turn().create == ()
+    world.spec["scaling"] = {"replicas": 1}
     world.turn()
     assert world.names[1] == ["web-2"]
+
+
+def test_what_failed_for_want_of_a_secret_is_tried_again_once_that_is_there() -> None:
+    world = settled("1")
+    world.spec["workload"]["envFrom"] = [{"secretRef": {"name": "keys"}}]
+    world.turn()
+    world.end("Failed")
+    assert world.turn().create == world.turn().create == ()
+    world.versions = {"Secret/keys": "u/1"}
+    world.turn()
+    assert world.names[1] == ["web-2", "web-3"]
+    world.end("Failed")
+    assert world.turn().create == world.turn().create == ()
 
 
 def test_a_policy_that_changes_before_anything_was_touched_is_the_one_that_counts() -> None:
@@ -435,6 +451,9 @@ def test_a_volume_that_only_the_new_revision_has_is_known_while_all_pods_are_sto
     coming = world.turn().coming
     assert coming is not None
     assert [storage.name for storage in coming.spec.workload.storage] == ["data"]
+    # On the way back nothing is claimed any more: a claim that is refused would keep the pods stopped for ever.
+    world.upgrades[-1]["status"]["conditions"] = [{"type": "Succeeded", "status": "False"}]
+    assert world.turn().coming is None
 
 
 def test_the_time_out_leaves_room_for_all_that_a_policy_asks_for() -> None:

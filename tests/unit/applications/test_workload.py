@@ -392,6 +392,7 @@ def test_a_command_has_what_the_template_of_a_workload_that_was_taken_over_has()
         "env": [{"name": "KEPT", "value": "1"}, {"name": "B", "value": "0"}, {"name": "OLD", **config}],
         "envFrom": [{"secretRef": {"name": "theirs"}}],
         "securityContext": {"runAsUser": 7},
+        "workingDir": "/srv",
         "volumeMounts": [
             {"name": "scratch", "mountPath": "/scratch"},
             {"name": "claimed", "mountPath": "/data"},
@@ -404,14 +405,18 @@ def test_a_command_has_what_the_template_of_a_workload_that_was_taken_over_has()
         {"name": "timonier-config", "configMap": {"name": "web-config"}},
     ]
     pod = {"containers": [container], "volumes": volumes, "hostname": "web", "initContainers": [{"name": "waits"}]}
+    # Two such pods cannot be on one node: a command that took that over would have none beside the pods that run.
+    nodes = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+    pod |= {"affinity": {"nodeAffinity": nodes, "podAntiAffinity": {}, "podAffinity": {}}}
+    pod |= {"topologySpreadConstraints": [{"maxSkew": 1}]}
     live = {
         "metadata": {"annotations": {"timonier.dev/adopted": "true"}},
         "spec": {"selector": {}, "template": {"spec": pod | {"serviceAccountName": "theirs"}}},
     }
     app = application({"workload": {"env": [{"name": "B", "value": "2"}]}, "config": {"env": {"A": "1"}}})
 
-    def of(live: Any, *, volumes: bool = False) -> Any:
-        return command_pod(app, ("up",), image=None, config="mine", volumes=volumes, live=live)
+    def of(live: Any, *, volumes: bool = False, image: str | None = None) -> Any:
+        return command_pod(app, ("up",), image=image, config="mine", volumes=volumes, live=live)
 
     made = of(live)
     (own,) = made["containers"]
@@ -425,7 +430,10 @@ def test_a_command_has_what_the_template_of_a_workload_that_was_taken_over_has()
     assert [mount["mountPath"] for mount in own["volumeMounts"]] == ["/scratch"]
     assert [volume["name"] for volume in made["volumes"]] == ["scratch"]
     assert (made["serviceAccountName"], made["restartPolicy"]) == ("theirs", "Never")
-    assert not {"hostname", "initContainers"} & set(made)
+    assert not {"hostname", "initContainers", "topologySpreadConstraints"} & set(made)
+    assert made["affinity"] == {"nodeAffinity": nodes}
+    assert own["workingDir"] == "/srv"
+    assert "workingDir" not in of(live, image="another")["containers"][0]
     (own,) = of(live, volumes=True)["containers"]
     assert [mount["mountPath"] for mount in own["volumeMounts"]] == ["/scratch", "/data"]
     ours = {**live, "metadata": {}}

@@ -171,3 +171,29 @@ def test_what_is_saved_is_what_was_written_at_the_revision_that_runs() -> None:
     assert (told["spec"]["workload"], told["spec"]["suspend"]) == (before["workload"], True)
     assert "config" not in told["spec"]
     Application.model_validate({**written, "spec": told["spec"]})
+
+
+def test_what_is_saved_can_be_an_application_again_whatever_the_new_spec_says() -> None:
+    def of(before: dict[str, Any], **spec: Any) -> Any:
+        metadata = {"name": "web", "namespace": "shop", "uid": "1"}
+        written = {"apiVersion": "timonier.dev/v1", "kind": "Application", "metadata": metadata}
+        written["spec"] = {"workload": {"image": {"repository": "web", "tag": "2"}, **new}} | spec
+        runs = {
+            **written,
+            "spec": {**written["spec"], "workload": {"image": {"repository": "web", "tag": "1"}, **before}},
+        }
+        return json.loads(saved(written, Application.model_validate(runs)))["spec"]
+
+    new = {"ports": [{"name": "web", "containerPort": 80}], "resources": {"requests": {"cpu": "1"}}}
+    ingress = {"host": "shop.example", "port": "web"}
+    network = {"ingress": ingress, "service": {"enabled": True}, "networkPolicy": "None"}
+    assert of(new | {"command": ["a"]}, network=network)["network"] == network
+    other = {"ports": [{"name": "http", "containerPort": 80}]}
+    assert of(other, network=network)["network"] == {"service": {"enabled": True}, "networkPolicy": "None"}
+    unnamed = network | {"ingress": {"host": "shop.example"}}
+    assert of(other, network=unnamed)["network"] == unnamed
+    assert of({}, network=network)["network"] == {"networkPolicy": "None"}
+    assert "network" not in of({}, network={"ingress": ingress})
+    scaling = {"autoscaling": {"minReplicas": 2, "maxReplicas": 4, "metrics": [{"type": "cpu", "target": 50}]}}
+    assert of(new | {"command": ["a"]}, scaling=scaling)["scaling"] == scaling
+    assert of({}, scaling=scaling)["scaling"] == {"replicas": 2}

@@ -14,7 +14,7 @@ from timonier.api.runs import RunSpec, StepStatus
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.runs.steps import Steps
-from timonier.runs.turn import Run, Seen, StepPlan, Turn, present, steps_of, turn
+from timonier.runs.turn import Hold, Run, Seen, StepPlan, Turn, present, steps_of, turn
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 PLANS = (StepPlan("Quiesce"), StepPlan("Load"), StepPlan("BringBack", "Failure"), StepPlan("Resume", "Always"))
@@ -196,13 +196,41 @@ OUTCOMES = st.sampled_from(
 )
 
 
-@given(st.lists(OUTCOMES, max_size=30), st.lists(st.integers(0, 400), min_size=60, max_size=60))
+def test_what_is_on_hold_waits_and_what_was_begun_of_it_is_begun_again() -> None:
+    hold = Hold("Load", "nobody is there")
+    run, _, _ = follow(a_run(timeout_seconds=60), DONE)
+    made = turn(replace(run, hold=hold), Seen(task=DONE, job="job"), record, NOW)
+    assert (made.stop and made.stop.name, made.start) == ("Load", None)
+    run = replace(run, status=made.status)
+    assert states(run) == {"Quiesce": "Succeeded", "Load": "Pending", "BringBack": "Pending", "Resume": "Pending"}
+    later = turn(replace(run, hold=hold), Seen(), record, NOW + timedelta(days=1))
+    assert (later.status["phase"], later.stop) == ("Running", None)
+    run, begun, _ = follow(replace(run, status=later.status), DONE, DONE)
+    assert begun == ["Load 2", "Resume 1"]
+    assert run.status["phase"] == "Succeeded"
+
+
+def test_hold_is_nothing_to_what_comes_before_and_to_the_way_back() -> None:
+    run, begun, _ = follow(replace(a_run(), hold=Hold("Load", "x")), DONE)
+    assert (begun, states(run)["Quiesce"]) == (["Quiesce 1"], "Succeeded")
+    run = replace(run, spec=RunSpec(cancel=True))
+    run, begun, _ = follow(run, DONE, DONE)
+    assert (begun, run.status["phase"]) == (["BringBack 1", "Resume 1"], "Cancelled")
+    assert "heldTime" not in run.status
+
+
+@given(
+    st.lists(OUTCOMES, max_size=30),
+    st.lists(st.integers(0, 400), min_size=60, max_size=60),
+    st.sets(st.integers(0, 40)),
+)
 def test_whatever_happens_no_step_begins_twice_the_same_and_the_last_one_ends_it(
-    tasks: list[Outcome | Progress], pauses: list[int]
+    tasks: list[Outcome | Progress], pauses: list[int], held: set[int]
 ) -> None:
     run, now, begun = a_run(timeout_seconds=600), NOW, []
     seen, given = Seen(), list(tasks)
-    for pause in pauses:
+    for number, pause in enumerate(pauses):
+        run = replace(run, hold=Hold("Load", "x") if number in held else None)
         made = turn(run, seen, record, now)
         if run.status.get("phase") == "Succeeded":
             assert made.status == run.status

@@ -9,11 +9,12 @@ import pytest
 from harness.application_specs import application
 from timonier.api.application import Application
 from timonier.api.backup_store import BackupStore
+from timonier.api.moments import stamp
 from timonier.api.upgrade import Upgrade
 from timonier.applications.revisions import Revision, read_revision
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
-from timonier.runs.turn import Run, Seen, steps_of, turn
+from timonier.runs.turn import Run, Seen, Turn, steps_of, turn
 from timonier.upgrades.data import backup_before, made_backup, made_restore, restore_data
 from timonier.upgrades.plan import (
     Surroundings,
@@ -168,10 +169,80 @@ def test_with_all_pods_stopped_for_migrations_they_are_for_undoing_them() -> Non
     assert "end" in status["downtime"]
 
 
+def test_all_stay_stopped_on_the_way_back_only_where_something_may_be_at_work_on_the_data() -> None:
+    policy = {"quiesce": True, "migrations": [SCHEMA, INDEX], "rollbackData": "Command"}
+    late = Outcome(Reason.PROGRESS_DEADLINE_EXCEEDED, "a pod does not end")
+    begun, _ = follow(fails={"Quiesce": late}, **policy)
+    assert begun[1:] == ["Quiesce:web-1-", "Rollback:web-1", "Recover:web-1"]
+    for data in ("None", "Command", "RestoreBackup"):  # the failed migration may still be ending
+        begun, _ = follow(application(BACKED_UP), fails={"Migrate/schema": MEETS}, **policy | {"rollbackData": data})
+        assert "Rollback:web-1-" in begun
+    crash = Outcome(Reason.CRASH_LOOP, "bad")
+    begun, _ = follow(fails={"Rollout": crash}, **policy | {"rollbackData": "None"})
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+    begun, _ = follow(fails={"Rollout": crash}, **policy | {"migrations": [INDEX]})
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+
+
+def drive(status: dict[str, Any], app: Application, now: datetime, seen: Seen, **policy: Any) -> Turn:
+    current = upgrade(status, **policy)
+    return turn(run_of(current, app, now), seen, record_of(current, now), now)
+
+
+@pytest.mark.parametrize("none", [{"suspend": True}, {"scaling": {"replicas": 0}}])
+@pytest.mark.parametrize("at", ["Rollout", "Verify/page", "Bake"])
+def test_while_no_pods_are_asked_for_no_revision_is_good_or_bad(none: dict[str, Any], at: str) -> None:
+    policy = {"verify": [VERIFY], "bakeSeconds": 30}
+    now, seen, status = NOW, Seen(), dict[str, Any]()
+    while True:
+        made = drive(status, application(), now, seen, **policy)
+        status = made.status
+        if made.start is not None and made.start.name == at:
+            break
+        seen, now = Seen(task=Outcome(), job="job"), now + timedelta(seconds=1)
+    # Its pods have just gone, and all that is asked of them fails.
+    bad = Seen(task=Outcome(Reason.VERIFICATION_FAILED, "nobody answers"), job="job")
+    made = drive(status, application(none), now, bad, **policy)
+    assert made.stop is not None
+    assert (made.stop.name, made.stop.job_ref, made.start) == (at, "job", None)
+    states = {step.name: step.state for step in steps_of(made.status)}
+    assert [states[name] for name in ("Rollout", "Verify/page", "Bake")] == ["Pending"] * 3
+    assert "nothing would tell" in next(step.message or "" for step in steps_of(made.status) if step.name == "Rollout")
+    # However long that takes, nothing is late.
+    now += timedelta(days=30)
+    made = drive(made.status, application(none), now, Seen(), **policy)
+    assert (made.status["phase"], made.start, made.stop) == ("Running", None, None)
+    made = drive(made.status, application(), now, Seen(), **policy)
+    assert made.start is not None
+    assert (made.start.name, made.start.start_time, made.start.attempts) == ("Rollout", stamp(now), 2)
+    assert made.status["heldSeconds"] == 30 * 86400
+    begun, status, seen = [made.start.name], made.status, Seen(task=Outcome(), job="job")
+    while status["phase"] == "Running":
+        now += timedelta(seconds=1)
+        made = drive(status, application(), now, seen, **policy)
+        status = made.status
+        begun += [made.start.name] if made.start else []
+    assert begun == ["Rollout", "Verify/page", "Bake"]
+    assert status["phase"] == "Succeeded"
+    late = drive(
+        {**status, "phase": "Running", "steps": [{"name": "Rollout", "state": "Running"}], "conditions": []},
+        application(), now + timedelta(seconds=3601), Seen(task=Progress()), **policy,
+    )  # fmt: skip
+    assert late.status["rollbackReason"] == "TimedOut"
+
+
+def test_without_pods_it_goes_as_far_as_it_can_and_is_cancelled() -> None:
+    begun, status = follow(application({"suspend": True}), cancel_at="Migrate", migrations=[SCHEMA])
+    assert begun[-1] == "Recover:web-1"
+    assert status["phase"] == "Cancelled"
+
+
 def test_data_comes_back_from_the_backup_before_when_it_can_have_changed() -> None:
     policy = {"migrations": [SCHEMA], "rollbackData": "RestoreBackup"}
     begun, _ = follow(application(BACKED_UP), fails={"Migrate/schema": MEETS}, **policy)
     assert begun[-3:] == ["Rollback:web-1", "RestoreData:web-1", "Recover:web-1"]
+    begun, status = follow(fails={"Preflight": Outcome(Reason.PREFLIGHT_FAILED, "no spec.backup")}, **policy)
+    assert "rolledBack" not in status
     begun, _ = follow(application(BACKED_UP), fails={"Backup": Outcome(Reason.BACKUP_FAILED, "bad")}, **policy)
     assert begun[-1] == "Backup"
 
@@ -293,6 +364,7 @@ def test_a_backup_that_could_not_be_made_is_said_before_anything_else() -> None:
         store_ready(upgrade(), backed_up, None),
         store_ready(upgrade(), backed_up, store("False")),
         store_ready(upgrade(backupBefore="Always"), application(), store("True")),
+        store_ready(upgrade(rollbackData="RestoreBackup"), application(), store("True")),
     ):
         assert missing is not None
         assert missing.error is Reason.PREFLIGHT_FAILED

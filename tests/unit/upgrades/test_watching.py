@@ -11,7 +11,7 @@ from timonier.api.policies import UpgradePolicy
 from timonier.api.probes import Probe
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
-from timonier.applications.revisions import read_revision
+from timonier.applications.revisions import Revision, read_revision
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
 from timonier.upgrades.probing import instruction
@@ -27,7 +27,22 @@ from timonier.upgrades.watching import (
 )
 
 Manifest = dict[str, Any]
+
+
+def revision(manifest: Manifest) -> Revision:
+    found = read_revision(manifest)
+    assert found is not None
+    return found
+
+
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
+BEFORE = revision(
+    {
+        "metadata": {"name": "web-2"},
+        "revision": 2,
+        "data": {"workload": {"image": {"repository": "web"}}, "mark": "web-2"},
+    }
+)
 POLICY = UpgradePolicy(progress_deadline_seconds=60, bake_seconds=20)
 
 
@@ -100,16 +115,14 @@ def test_what_will_not_come_right_is_not_waited_for() -> None:
     assert roll(live, pod(ready=False, **PULLS)) == "goes on"  # registries have bad moments
     assert roll(live, pod(ready=False, **PULLS), ago=31) == "goes on"  # that pod has only just been made
     assert roll(live, pod(ready=False, since=31, **PULLS), ago=31) is Reason.IMAGE_PULL_FAILED
+    late = pod(ready=False, since=100, **PULLS)  # it has only just got a node
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": stamp(NOW - timedelta(seconds=29))}
+    late["status"]["conditions"].append(scheduled)
+    assert roll(live, late, ago=31) == "goes on"
+    ended = {"terminated": {"exitCode": 1, "finishedAt": stamp(NOW - timedelta(seconds=29))}}
+    assert roll(live, pod(ready=False, since=100, lastState=ended, **PULLS), ago=31) == "goes on"
     assert roll(live, pod(ready=False, **crashed(2))) == "goes on"
     assert roll(live, pod(ready=False, **crashed(3))) is Reason.CRASH_LOOP
-
-
-def test_a_suspended_application_tells_nothing_of_a_revision() -> None:
-    app = application({"suspend": True})
-    gone = workload(replicas=0, updated=0, ready=0)
-    gone["spec"]["replicas"] = 0
-    for name, found in (("Rollout", "goes on"), ("Recover", None)):
-        assert said(rolled(app, "web-2", gone, [], step(name, 100), POLICY, NOW)) == found
 
 
 def test_pods_that_do_not_end_are_not_waited_for_without_end() -> None:
@@ -132,13 +145,20 @@ def test_on_the_way_back_everything_is_waited_for() -> None:
     assert roll(live, name="Recover", ago=301) is Reason.NOT_READY
 
 
-def undoing(data: str, **status: Any) -> Upgrade:
+MIGRATED = {
+    "backup": "web-3-before",
+    "steps": [{"name": "Migrate/schema", "state": "Succeeded", "attempts": 1}],
+}
+
+
+def undoing(data: str, *, down: bool = True, **status: Any) -> Upgrade:
+    migration = {"name": "schema", "command": ["up"]} | ({"downCommand": ["down"]} if down else {})
     metadata = {"name": "web-3", "namespace": "shop", "uid": "u"}
     spec = {
         "targetRef": {"name": "web"},
         "fromRevision": "web-2",
         "toRevision": "web-3",
-        "policy": {"rollbackData": data},
+        "policy": {"rollbackData": data, "migrations": [migration]},
     }
     return Upgrade.model_validate({"metadata": metadata, "spec": spec, "status": status})
 
@@ -146,12 +166,13 @@ def undoing(data: str, **status: Any) -> Upgrade:
 @pytest.mark.parametrize("data", ["None", "Command", "RestoreBackup"])
 def test_before_data_goes_back_nothing_is_at_work_on_it(data: str) -> None:
     def back(live: Manifest | None, *left: Manifest) -> Reason | str | None:
-        return said(rolling_back(live, [], left, undoing(data)))
+        found = undoing(data, **MIGRATED)
+        return said(rolling_back(live, left, left_to_go(found, left, BEFORE, []), found))
 
     assert back(workload()) is None
     assert back(workload(updated=0)) is None
     assert back(workload(), pod()) == (None if data == "None" else "goes on")
-    told = rolling_back(workload(), [], [pod()], undoing("Command"))
+    told = rolling_back(workload(), [], [pod()], undoing("Command", **MIGRATED))
     assert isinstance(told, Progress)
     assert told.trouble is not None
     assert "of which web-a is one; if its node is gone for good" in told.trouble
@@ -165,25 +186,36 @@ def test_what_may_still_work_on_the_data_is_pods_of_other_revisions_and_of_migra
 
     pods = [of("old", "web-2"), of("new", "web-3"), of("ended", "web-3", "Failed"), of("first", None)]
     ending = {"metadata": {"name": "up", "deletionTimestamp": "x"}, "status": {"phase": "Running"}}
-    data = {"workload": {"image": {"repository": "web"}}, "mark": "web-2"}
-    before = read_revision({"metadata": {"name": "web-2"}, "revision": 2, "data": data})
-    assert before is not None
-    left = left_to_go(pods, before, [ending, of("done", None, "Succeeded")])
-    assert [each["metadata"]["name"] for each in left] == ["new", "first", "up"]
+    commands = [ending, of("done", None, "Succeeded")]
+
+    def left(found: Upgrade) -> list[str]:
+        return [each["metadata"]["name"] for each in left_to_go(found, pods, BEFORE, commands)]
+
+    stopped = {"rollout": {"revision": "web-2", "suspended": True}}
+    assert left(undoing("Command", **MIGRATED)) == left(undoing("RestoreBackup", **MIGRATED)) == ["new", "first", "up"]
+    # Where nothing is undone, only what the old pods, which are stopped, must not meet is waited for.
+    assert left(undoing("None", **MIGRATED, **stopped)) == ["up"]
+    assert left(undoing("Command", down=False, **MIGRATED, **stopped)) == ["up"]
+    assert left(undoing("RestoreBackup", **stopped)) == ["up"]
+    assert left(undoing("None", **MIGRATED)) == []
+
+
+def test_where_nothing_is_undone_no_pod_is_waited_for() -> None:
+    for found in (undoing("Command", rollout={"revision": "web-2"}), undoing("RestoreBackup")):
+        assert said(rolling_back(workload(), [pod()], left_to_go(found, [pod()], BEFORE, []), found)) is None
 
 
 def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() -> None:
     rollout = {"revision": "web-2"}
-    found = undoing("Command", rollout=rollout)
+    found = undoing("Command", rollout=rollout, **MIGRATED)
     ending = pod()
     ending["metadata"]["deletionTimestamp"] = stamp(NOW)
     assert stop_all(found, step("Rollback", 599), [pod()], NOW) == {}
     assert stop_all(found, step("Rollback", 601), [ending], NOW) == {}  # it only takes its time
     assert stop_all(found, step("Rollback", 601), [], NOW) == {}
-    assert stop_all(undoing("None", rollout=rollout), step("Rollback", 601), [pod()], NOW) == {}
     news = stop_all(found, step("Rollback", 601), [ending, pod()], NOW)
     assert news == {"rollout": {"revision": "web-2", "suspended": True}, "downtime": {"start": stamp(NOW)}}
-    held = undoing("Command", **news)
+    held = undoing("Command", **MIGRATED, **news)
     assert stop_all(held, step("Rollback", 700), [pod()], NOW) == {}
     stopped_now = {**workload(), "spec": {"replicas": 0}}
     assert said(rolling_back(stopped_now, [pod()], [], held)) == "goes on"
