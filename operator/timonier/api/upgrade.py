@@ -63,7 +63,7 @@ class UpgradeStatus(RunStatus):
     held_time: Time | None = Field(
         default=None, description="Since when it waits, as no pods are asked for; that time does not count."
     )
-    held_seconds: Annotated[int, Field(ge=0)] | None = Field(
+    held_seconds: Annotated[int, Field(ge=0, le=2147483647)] | None = Field(
         default=None, description="Seconds that it has waited before, as no pods were asked for."
     )
     bake_until: Time | None = Field(default=None, description="When the new revision counts as good.")
