@@ -4,6 +4,7 @@ The nodes are simulated: every command ends well at once, and only a pod whose v
 tests/node has real ones.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -302,58 +303,70 @@ def test_while_it_is_suspended_no_revision_is_good_or_bad(kube: Kube, ready: str
     assert image(kube, ready) == "registry.example/web:2"
 
 
-def stuck(kube: Kube, namespace: str, selector: str) -> str:
-    """Make the one pod stay for as long as `let_go` is not called, whoever deletes it."""
-    (pod,) = kube.wait(
-        "it has one pod", lambda: pods if len(pods := kube.list(PODS, namespace, selector)) == 1 else None
+def pod_on_a_lost_node(kube: Kube, namespace: str, **labels: str) -> Callable[[], None]:
+    """A pod with these labels that has no end, as there is nobody on its node. Returns what takes it away."""
+    kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lost"}, "spec": {"unschedulable": True}})
+    container = {"name": "main", "image": "registry.example/web:1"}
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"namespace": namespace, "name": "stays", "labels": labels},
+            "spec": {"nodeName": "lost", "containers": [container]},
+        }
     )
-    name = str(pod["metadata"]["name"])
-    kube.patch(PODS, namespace, name, {"metadata": {"finalizers": ["example.com/stays"]}})
-    return name
 
+    def let_go() -> None:
+        kube.request("DELETE", PODS.url(namespace, "stays"), {"gracePeriodSeconds": 0})
 
-def let_go(kube: Kube, namespace: str, name: str) -> None:
-    """What `stuck` holds may go."""
-    kube.patch(PODS, namespace, name, {"metadata": {"finalizers": None}})
+    return let_go
 
 
 def test_an_old_pod_that_does_not_end_keeps_nobody_from_going_back(kube: Kube, ready: str) -> None:
     policy = QUICK | {"quiesce": True, "migrations": [MIGRATION], "rollbackData": "Command"}
-    name = stuck(kube, ready, "app.kubernetes.io/instance=web")
-    try:
-        kube.apply(web(ready, "2", policy))
-        failed = wait_upgrade(kube, ready, "web-2", phase="Failed")
-    finally:
-        let_go(kube, ready, name)
+    let_go = pod_on_a_lost_node(kube, ready, **{"timonier.dev/application": "web"})
+    kube.apply(web(ready, "2", policy))
+    failed = wait_upgrade(kube, ready, "web-2", phase="Failed")
     assert (failed["rollbackReason"], failed["rolledBack"]) == ("ProgressDeadlineExceeded", True)
     assert step_states(failed)["Quiesce"] == "Failed"
     assert image(kube, ready) == "registry.example/web:1"
-    kube.wait_condition(ready, "web", "Available")
+    kube.wait("it serves", lambda: kube.conditions(ready, "web")["Available"]["status"] == "True")
+    let_go()
 
 
 def test_a_migration_whose_job_is_removed_is_not_tried_again_beside_itself(kube: Kube, ready: str) -> None:
     policy = {"quiesce": True, "migrations": [MIGRATION | {"backoffLimit": 1}]}
     kube.apply(web(ready, "2", policy, workload=WAITING))
     wait_upgrade_step(kube, ready, "web-2", "Migrate/schema")
-    (job,) = kube.wait("it has a Job", lambda: [name for name in names(kube, JOBS, ready) if "migrate" in name])
-    first = stuck(kube, ready, f"batch.kubernetes.io/job-name={job}")
-    try:
-        kube.delete(JOBS, ready, job)
-        kube.wait("its pod is ending", lambda: "deletionTimestamp" in (kube.get(PODS, ready, first) or {})["metadata"])
 
-        def said() -> bool:
-            steps = (kube.get(UPGRADES, ready, "web-2") or {})["status"]["steps"]
-            return any(step.get("message") == "its pod is still ending" for step in steps)
+    def migrations() -> list[str]:
+        return [name for name in names(kube, JOBS, ready) if "migrate" in name]
 
-        kube.wait("it waits for it", said)
-        assert not any("migrate" in name for name in names(kube, JOBS, ready))
-    finally:
-        let_go(kube, ready, first)
-    (second,) = kube.wait("it is tried again", lambda: [name for name in names(kube, JOBS, ready) if "-2" in name[-2:]])
+    (first,) = kube.wait("it has a Job", migrations)
+    let_go = pod_on_a_lost_node(kube, ready, **{"batch.kubernetes.io/job-name": first})
+    kube.delete(JOBS, ready, first)
+
+    kube.wait("it waits for it", lambda: told(kube, ready) == "its pod is still ending")
+    assert migrations() == []
+    let_go()
+    (second,) = kube.wait("it is tried again", migrations)
+    # Neither does anything else begin while one that was stopped still ends.
+    let_go = pod_on_a_lost_node(kube, ready, **{"batch.kubernetes.io/job-name": second})
     kube.patch(UPGRADES, ready, "web-2", {"spec": {"cancel": True}})
+    status = wait_upgrade_step(kube, ready, "web-2", "Rollback")
+    assert status["rollout"] == {"revision": "web-1", "suspended": True}
+    kube.wait("it waits for it", lambda: "may be at work on the data" in told(kube, ready))
+    assert (kube.get(DEPLOYMENTS, ready, "web") or {})["spec"]["replicas"] == 0
+    let_go()
     assert wait_upgrade(kube, ready, "web-2", phase="Cancelled")["rolledBack"] is True
-    assert second not in names(kube, JOBS, ready)
+    assert migrations() == []
     assert image(kube, ready) == "registry.example/web:1"
+
+
+def told(kube: Kube, namespace: str) -> str:
+    """What the present step says."""
+    steps = (kube.get(UPGRADES, namespace, "web-2") or {})["status"]["steps"]
+    return " ".join(step.get("message", "") for step in steps if step["state"] == "Running")
 
 
 def test_a_revision_of_another_that_has_the_name_is_said_and_left_alone(kube: Kube, ready: str) -> None:
