@@ -93,6 +93,9 @@ class StepStatus(Model):
     start_time: Time | None = Field(default=None, description="When it began.")
     end_time: Time | None = Field(default=None, description="When it ended.")
     attempts: Annotated[int, Field(ge=0, le=1000)] | None = Field(default=None, description="How often it was begun.")
+    void_attempts: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="How many of these do not count, as it was to be done again whatever had come of it."
+    )
     message: Text | None = Field(default=None, description="What it does, or why it failed, as a sentence.")
     job_ref: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Name of its Job.")
     retry_time: Time | None = Field(default=None, description="When it is tried again.")

@@ -308,13 +308,18 @@ def _decide(scene: _Scene, current: Revision | None, failed: Revision | None) ->
         )
     if _is(scene, current):
         return replace(here, failed=None)
-    # That what it lacked is there now is a change as well.
-    nothing_new = newest.policy == spec.upgrade and scene.versions.keys() <= newest.seen.keys()
-    known_bad = as_newest and newest is failed and nothing_new
+    known_bad = as_newest and newest is failed and newest.policy == spec.upgrade and not _lacked(scene, newest)
     if known_bad or stated_replicas(scene.application) == 0:
-        return here  # without a pod, no revision can be found to be good
+        return here if as_newest else replace(here, failed=None)  # without a pod, no revision can be found to be good
     begun_before = {upgrade["metadata"]["name"] for upgrade in scene.upgrades}
     return _begin(scene, current, newest, here, again=not as_newest or newest.name in begun_before)
+
+
+def _lacked(scene: _Scene, failed: Revision) -> bool:
+    """Something is there that the revision had not found, which may be why its Upgrade failed."""
+    upgrade = next((each for each in scene.upgrades if each["metadata"]["name"] == failed.name), None)
+    by_itself = upgrade is not None and _is_over(upgrade) and upgrade["status"]["phase"] != "Succeeded"
+    return by_itself and not scene.versions.keys() <= failed.seen.keys()
 
 
 def _stays(upgrade: Manifest, policy: UpgradePolicy, on_its_way: bool) -> bool:

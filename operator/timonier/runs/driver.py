@@ -53,13 +53,16 @@ class Gate:
 def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
     """Another run of the Application that has begun and is not over, as `backup NAME`.
 
-    Runs of one family are none, nor is one that waits for a person.
+    Runs of one family are none, nor is one that waits for a person. One that is on hold is at work on nothing: it comes
+    before a Restore alone, and only once it has touched something.
     """
     family = set(_family(cache, manifest))
     for resource in _RUNS:
         for other in cache.about(resource, application):
             status = other.get("status", {})
             begun = status.get("startTime") and not story.is_over(status) and status.get("step") not in (APPROVE, PAUSE)
+            if "heldTime" in status and (manifest["kind"] != RESTORES.kind or "rollout" not in status):
+                continue
             if begun and not family & set(_family(cache, other)):
                 return f"{resource.kind.lower()} {other['metadata']['name']}"
     return None

@@ -80,10 +80,11 @@ def put_off(steps: Steps, name: str, until: datetime, message: str) -> Steps:
 
 
 def put_back(steps: Steps, name: str) -> Steps:
-    """The step is to be done once more, whatever came of it. Its attempts count on: Jobs are named after them."""
+    """The step is to be done once more, whatever came of it. Jobs are named after attempts, so these count on."""
     return _changed(
-        steps, name, state="Pending", start_time=None, end_time=None, job_ref=None, retry_time=None, message=None
-    )
+        steps, name, state="Pending", start_time=None, end_time=None, job_ref=None, retry_time=None, message=None,
+        void_attempts=step(steps, name).attempts,
+    )  # fmt: skip
 
 
 def waiting(steps: Steps, name: str, message: str) -> Steps:

@@ -51,9 +51,9 @@ def seconds_left(status: Status, since: str, timeout: int, now: datetime) -> flo
     return timeout - (now - moment(begun)).total_seconds() + _held_for(status, now)
 
 
-def held(status: Status, now: datetime) -> dict[str, Any]:
-    """It is on hold, from now on or from before."""
-    return {"heldTime": stamp(now), **status}
+def held(status: Status, since: str) -> dict[str, Any]:
+    """It is on hold, since then or from before."""
+    return {"heldTime": since, **status}
 
 
 def released(status: Status, now: datetime) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from timonier.api.conditions import condition_of
+from timonier.api.moments import stamp
 from timonier.api.runs import RunSpec, StepStatus
 from timonier.runs import story
 from timonier.runs.outcome import Outcome, Progress
@@ -61,10 +62,14 @@ class StepPlan(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why steps wait: that one and those after it are not to be done now, and whichever was begun is done again."""
+    """Why the run waits. `step` is the first that does not begin now; None: neither does the run.
 
-    step: str
+    Those from `again` on are done once more, as far as they were begun. It concerns steps forward alone.
+    """
+
     why: str
+    step: str | None
+    again: str
 
 
 Blame = Callable[[str | None, Words, datetime], Mapping[str, Any]]
@@ -152,16 +157,17 @@ def turn(run: Run, sight: Seen, record: Record, now: datetime) -> Turn:
     """The next turn."""
     if story.is_over(run.status):
         return Turn(dict(run.status))
+    failure = _failure(run.status)
     status = dict(run.status)
+    if run.hold is None or failure is not None:
+        status = story.released(status, now)
     if not status.get("startTime"):
         made = _before_start(run, sight, now)
         if made is not None:
             return made
+        status = {name: value for name, value in status.items() if name != "heldSeconds"}  # its time begins now
         status = story.started({**status, **run.facts}, planned(plan.name for plan in run.plans), now)
-    failure = _failure(run.status)
     status |= run.news
-    if run.hold is None or failure is not None:
-        status = story.released(status, now)
     state = _State(run, now, status, steps_of(status), failure, sight.task, sight.job, record)
     while state.turn is None:
         _advance(state)
@@ -176,16 +182,19 @@ def _before_start(run: Run, sight: Seen, now: datetime) -> Turn | None:
     if spec.suspend:
         words = Reason.SUSPENDED, "spec.suspend is set"
         return Turn(story.waiting(status, words, run.generation, now))
-    if sight.obstacle is None:
+    obstacle = sight.obstacle
+    if run.hold is not None and run.hold.step is None:
+        status, obstacle = story.held(status, stamp(now)), (Reason.NOT_READY_YET, run.hold.why)
+    if obstacle is None:
         return None
-    reason, message = sight.obstacle
+    reason, message = obstacle
     left = story.seconds_left(status, run.created, spec.timeout_seconds, now)
     if reason in _HOPELESS:
-        return Turn(story.ended(status, (), sight.obstacle, run.generation, now))
+        return Turn(story.ended(status, (), obstacle, run.generation, now))
     if left <= 0:
         late = reason, f"it could not begin within {spec.timeout_seconds} s: {message}"
         return Turn(story.ended(status, (), late, run.generation, now))
-    return Turn(story.waiting(status, sight.obstacle, run.generation, now), again=min(_LOOK_AGAIN, left))
+    return Turn(story.waiting(status, obstacle, run.generation, now), again=min(_LOOK_AGAIN, left))
 
 
 def _advance(state: _State) -> None:
@@ -203,7 +212,7 @@ def _advance(state: _State) -> None:
             state.stop = running if step.state == "Running" else None
             state.steps = ended(state.steps, step.name, "Failed", now, words[1])
         _fail(state, words)
-    elif state.failure is None and run.hold is not None and _holds(run.hold, state.steps, step.name):
+    elif state.failure is None and run.hold is not None and _holds(run, run.hold, state.steps, step):
         _hold(state, run.hold, step)
     elif step.state == "Pending":
         _begin(state, step)
@@ -229,22 +238,31 @@ def _begin(state: _State, step: StepStatus) -> None:
     state.turn = _going(state, start=next(found for found in state.steps if found.name == step.name))
 
 
-def _holds(hold: Hold, steps: Steps, name: str) -> bool:
-    """The step is the one that is on hold, or comes after it."""
+def _holds(run: Run, hold: Hold, steps: Steps, step: StepStatus) -> bool:
+    """The present step is not to begin, or to go on."""
     names = [found.name for found in steps]
-    return hold.step in names and names.index(name) >= names.index(hold.step)
+    first = hold.again if step.state == "Running" else hold.step or names[0]
+    forward = any(plan.name == step.name and plan.when == "Forward" for plan in run.plans)
+    return forward and first in names and names.index(step.name) >= names.index(first)
 
 
 def _hold(state: _State, hold: Hold, step: StepStatus) -> None:
-    """Whatever was begun is stopped, and its Job goes: it is begun again, as what was seen says nothing any more."""
+    """What is to be done again is stopped, and its Job goes: what was seen of it says nothing any more.
+
+    The time that it has taken does not count either.
+    """
     if step.state == "Running":
         state.stop = step.model_copy(update={"job_ref": step.job_ref or state.job})
+    names = [found.name for found in state.steps]
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
-    for found in state.steps:
-        if found.name in forward and found.state != "Pending" and _holds(hold, state.steps, found.name):
-            state.steps = put_back(state.steps, found.name)
-    state.steps = waiting(state.steps, hold.step, hold.why)
-    state.status = story.held(state.status, state.now)
+    late = state.steps[names.index(hold.again) :] if hold.again in names else ()
+    back = [found for found in late if found.name in forward and found.state != "Pending"]
+    since = min((found.start_time for found in back if found.start_time), default=stamp(state.now))
+    for found in back:
+        state.steps = put_back(state.steps, found.name)
+    present = next(found for found in state.steps if found.name in forward and found.state == "Pending")
+    state.steps = waiting(state.steps, present.name, hold.why)
+    state.status = story.held(state.status, since)
     state.turn = _going(state, again=_LOOK_AGAIN)
 
 
@@ -254,7 +272,7 @@ def _take(state: _State, step: StepStatus, outcome: Outcome) -> None:
         state.status |= state.record(step, outcome.result, state.steps)
         state.steps = ended(state.steps, step.name, "Succeeded", now, outcome.message or None)
         return
-    attempts = step.attempts or 1
+    attempts = (step.attempts or 1) - (step.void_attempts or 0)
     stated = next((plan.retries for plan in state.run.plans if plan.name == step.name), None)
     most = state.run.spec.backoff_limit if stated is None else stated
     patient = outcome.error is Reason.LOCKED or attempts <= most
@@ -275,7 +293,7 @@ def _fail(state: _State, words: Words, step: str | None = None) -> None:
         state.failure = state.failure[0], cut(f"{state.failure[1]}; then {words[1]}")
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
     for found in state.steps:
-        if found.name in forward and found.state == "Pending" and not found.attempts:
+        if found.name in forward and found.state == "Pending":
             state.steps = ended(state.steps, found.name, "Skipped", state.now)
 
 

@@ -1,6 +1,6 @@
 """How one Upgrade goes: its steps, what keeps it from beginning, and the way back. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -106,42 +106,65 @@ def obstacle(upgrade: Upgrade, around: Surroundings) -> Words | None:
 
 
 def run_of(
-    upgrade: Upgrade, application: Application | None, now: datetime, news: Mapping[str, Any] = MappingProxyType({})
+    upgrade: Upgrade,
+    application: Application | None,
+    now: datetime,
+    news: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    before: Revision | None = None,
+    rival: str | None = None,
 ) -> Run:
     """The Upgrade as a run with its steps. Once it has begun, whether it backs up first is what its status says.
 
-    `news` is what has been seen that its status does not say yet. While no pod is asked for, no revision is rolled out
-    or found to be good or bad.
+    `news` is what has been seen that its status does not say yet, `before` the revision from before. While no pod is
+    asked for, no revision is rolled out or found to be good or bad; what began meanwhile, the `rival`, ends first.
     """
     metadata = upgrade.metadata
     seen = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
+    plans = tuple(_steps(seen, backs_up=_backs_up(seen, application, before), now=now))
     return Run(
         what=f"upgrade of {upgrade.spec.target_ref.name} to {upgrade.spec.to_revision}",
         generation=metadata.generation,
         created=metadata.creation_timestamp,
         spec=upgrade.spec,
         status=upgrade.status,
-        plans=tuple(_steps(seen, backs_up=_backs_up(seen, application), now=now)),
+        plans=plans,
         news=news,
         blame=_blame,
-        hold=_hold(application),
+        hold=_hold(upgrade, application, plans, rival),
     )
 
 
-def _hold(application: Application | None) -> Hold | None:
-    if application is None or stated_replicas(application) != 0:
+def _hold(
+    upgrade: Upgrade, application: Application | None, plans: Sequence[StepPlan], rival: str | None
+) -> Hold | None:
+    """What has touched nothing yet does not begin to; anything else goes on until pods are to tell how it is."""
+    if application is not None and stated_replicas(application) == 0:
+        why = "the Application is suspended" if application.spec.suspend else "no pods are asked for"
+        why = f"{why}: nothing would tell whether the new revision is well"
+    elif rival is not None and "heldTime" in upgrade.status:
+        why = f"{rival} of the same Application is under way, and comes first"
+    else:
         return None
-    why = "the Application is suspended" if application.spec.suspend else "no pods are asked for"
-    return Hold(ROLLOUT, f"{why}: nothing would tell whether the new revision is well")
+    if not upgrade.status.get("startTime"):
+        return Hold(why, None, ROLLOUT)
+    touches = (plan.name for plan in plans if plan.name not in (PREFLIGHT, APPROVE))
+    return Hold(why, ROLLOUT if "rollout" in upgrade.status else next(touches), ROLLOUT)
 
 
-def _backs_up(upgrade: Upgrade, application: Application | None) -> bool:
+def _backs_up(upgrade: Upgrade, application: Application | None, before: Revision | None) -> bool:
     begun = steps_of(upgrade.status)
     if begun:
         return any(step.name == BACKUP for step in begun)
     policy = upgrade.spec.policy
     wanted = "Always" if policy.rollback_data == "RestoreBackup" else policy.backup_before
-    return wanted == "Always" or (wanted == "Auto" and application is not None and application.spec.backup is not None)
+    return wanted == "Always" or (wanted == "Auto" and application is not None and _has_data(application, before))
+
+
+def _has_data(application: Application, before: Revision | None) -> bool:
+    """There is something that spec.backup is about, in the revision before."""
+    policy = application.spec.backup
+    return policy is not None and (policy.method == "Command" or before is None or bool(before.workload.storage))
 
 
 def _steps(upgrade: Upgrade, *, backs_up: bool, now: datetime) -> Iterator[StepPlan]:
@@ -182,7 +205,10 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
     migrating = ROLLOUT not in begun and any(kind_of(name) == MIGRATE for name in begun)
     if policy.on_failure == "Pause":
         yield StepPlan(PAUSE, "Failure" if touched else "Never")
-    still = before | ({"suspended": True} if stops and (migrating or (undoes and at_stake(upgrade))) else {})
+    # Recreate is for versions that must not run beside one another, whichever comes after which.
+    apart = policy.strategy == "Recreate" and ROLLOUT in begun
+    none_run = stops and (migrating or apart or (undoes and at_stake(upgrade)))
+    still = before | ({"suspended": True} if none_run else {})
     yield StepPlan(ROLLBACK, "Failure" if touched else "Never", {"rollout": still})
     for migration in reversed(policy.migrations):
         if undoes and migration.down_command:
@@ -267,13 +293,17 @@ def paused(upgrade: Upgrade) -> Progress | Outcome:
     return Progress(f"it is left as it is until: kubectl annotate upgrade {name} {ROLLBACK_ANNOTATION}=true")
 
 
-def store_ready(upgrade: Upgrade, application: Application, store: BackupStore | None) -> Outcome | None:
+def store_ready(
+    upgrade: Upgrade, application: Application, store: BackupStore | None, before: Revision | None = None
+) -> Outcome | None:
     """Why the backup before could not be made; None when it can, or is not wanted."""
-    if not _backs_up(upgrade, application):
+    if not _backs_up(upgrade, application, before):
         return None
     policy = application.spec.backup
     if policy is None:
         return Outcome(Reason.PREFLIGHT_FAILED, "the data is to be backed up first, and there is no spec.backup")
+    if not _has_data(application, before):
+        return Outcome(Reason.PREFLIGHT_FAILED, "the data is to be backed up first, and the revision before has none")
     if store is None:
         where = policy.store_ref.name if policy.store_ref else "none"
         return Outcome(Reason.PREFLIGHT_FAILED, f"the data is to be backed up first; there is no BackupStore {where}")

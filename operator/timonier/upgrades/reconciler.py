@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
 from timonier.api.application import Application
+from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.probes import Probe, longest_verdict
 from timonier.api.resources import (
@@ -43,7 +44,7 @@ from timonier.runs.hooks import container_of
 from timonier.runs.mover import job_name
 from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, has_ended, outcome_of, progress_of
 from timonier.runs.reasons import Reason
-from timonier.runs.turn import Seen, present, steps_of
+from timonier.runs.turn import Run, Seen, present, steps_of
 from timonier.upgrades.data import (
     backup_before,
     backup_name,
@@ -84,6 +85,7 @@ from timonier.upgrades.watching import (
     has_run,
     image_seen,
     left_to_go,
+    loader,
     rolled,
     rolling_back,
     stop_all,
@@ -127,9 +129,14 @@ class UpgradeReconciler:
             metrics.ROLLBACKS.labels(reason)
 
     def concerned(self, change: Change) -> Iterable[Request]:
-        """Itself, and the one that a Job or a Restore belongs to. For anything else it looks again by itself."""
+        """Itself, the one that a Job belongs to, and that of an Application. For anything else it looks by itself."""
         if change.resource == UPGRADES:
             return (change.key,)
+        if change.resource == APPLICATIONS:
+            under_way = (
+                each for each in self._cache.about(UPGRADES, change.key) if not story.is_over(each.get("status", {}))
+            )
+            return [Request(change.key.namespace, each["metadata"]["name"]) for each in under_way]
         return (change.owner[1],) if change.owner is not None and change.owner[0] == UPGRADES else ()
 
     async def reconcile(self, request: Request) -> Result:
@@ -163,12 +170,14 @@ class _Turn:
 
     async def take(self) -> Result:
         upgrade = self._upgrade
-        run = run_of(upgrade, self._application, self._now)
+        run = self._run({})
         step = present(run)
         if step is not None:
             news = await self._news(step)
-            run = run_of(upgrade, self._application, self._now, news)
+            run = self._run(news)
             self._upgrade = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
+            if run.hold is not None:
+                await self._sweep(ROLLOUT, VERIFY, BAKE)
             task = await self._look(step) if step.state == "Running" else None
             seen = Seen(task=task, job=self._name_of(step))
         elif story.is_over(upgrade.status):
@@ -178,32 +187,52 @@ class _Turn:
         record = record_of(upgrade, self._now)
         return await self._driver.drive(UPGRADES, self._manifest, run, seen, record, self._begin)
 
+    def _run(self, news: Mapping[str, Any]) -> Run:
+        return run_of(
+            self._upgrade,
+            self._application,
+            self._now,
+            news,
+            before=self._revision(self._upgrade.spec.from_revision),
+            rival=rival_of(self._cache, self._target, self._manifest),
+        )
+
     async def _news(self, step: StepStatus) -> Mapping[str, Any]:
         """What the status is to say besides what comes of the step."""
-        after = self._revision(self._upgrade.spec.to_revision)
-        if step.state != "Running" or kind_of(step.name) not in _WHILE_IT_RUNS or after is None:
+        after, status = self._revision(self._upgrade.spec.to_revision), self._upgrade.status
+        stated = status.get("rollout", {}).get("revision") == self._upgrade.spec.to_revision
+        runs = step.state == "Running" and kind_of(step.name) in _WHILE_IT_RUNS
+        if after is None or not (runs or stated):
             return {}
-        ran = not self._upgrade.status.get("hasRun") and has_run(await self._pods_of(after))
-        left = await self._left() if step.name == ROLLBACK else ()
+        ran = not status.get("hasRun") and has_run(await self._pods_of(after))
+        left = await self._left() if runs and step.name == ROLLBACK else ()
         return {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
 
     async def _left(self) -> list[Manifest]:
-        """The pods that must have ended before the way back goes on; migrations that a crash has left are ended."""
+        """The pods that must have ended before the way back goes on; what a crash has left to run is ended."""
         before = self._revision(self._upgrade.spec.from_revision)
         if before is None:
             return []
-        begun = (step for step in steps_of(self._upgrade.status) if kind_of(step.name) == MIGRATE)
-        names = [
+        await self._sweep(MIGRATE, VERIFY, BAKE)
+        names = self._jobs(MIGRATE, VERIFY)
+        commands = await self._driver.movers.pods(self._namespace, *names) if names else ()
+        return left_to_go(self._upgrade, await self._pods(), before, commands)
+
+    def _jobs(self, *kinds: str) -> list[str]:
+        """The names of the Jobs that all attempts of such steps have, or had."""
+        return [
             job_name(self._manifest, step.name, attempt)
-            for step in begun
+            for step in steps_of(self._upgrade.status)
+            if kind_of(step.name) in kinds
             for attempt in range(1, (step.attempts or 0) + 1)
         ]
-        for name in names:
+
+    async def _sweep(self, *kinds: str) -> None:
+        """Stop what still runs of such steps: a crash may have come between the status and that."""
+        for name in self._jobs(*kinds):
             job = self._cache.get(JOBS, Request(self._namespace, name))
             if job is not None and not finished(job):
                 await self._driver.movers.remove(self._manifest, name)
-        commands = await self._driver.movers.pods(self._namespace, *names) if names else ()
-        return left_to_go(self._upgrade, await self._pods(), before, commands)
 
     @property
     def _namespace(self) -> str:
@@ -275,7 +304,11 @@ class _Turn:
         wanted = at_revision(application, revision)
         workload = self._observer.workload(wanted)
         if step.name == ROLLBACK:
-            return rolling_back(workload, await self._pods(), await self._left(), self._upgrade)
+            stalled = condition_of(application.status, "Stalled") or {}
+            return rolling_back(
+                workload, await self._pods(), await self._left(), self._upgrade, step, self._now,
+                obstacle=stalled.get("message", "") if stalled.get("status") == "True" else "",
+            )  # fmt: skip
         pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
 
@@ -359,14 +392,25 @@ class _Turn:
         wanted = backup_before(self._upgrade, application)
         return made_backup(self._upgrade, await self._applier.create(BACKUPS, wanted))
 
-    async def _restore(self, _step: StepStatus, application: Application) -> Known:
+    async def _restore(self, step: StepStatus, application: Application) -> Known:
+        if (waits := await self._nobody_loads(step)) is not None:
+            return waits
         wanted = restore_data(self._upgrade, application)
         return made_restore(self._upgrade, await self._applier.create(RESTORES, wanted, watched=True))
+
+    async def _nobody_loads(self, step: StepStatus) -> Progress | None:
+        """What loads data, and first saves what is there, may be a command in a pod: one of the old revision."""
+        backup = self._cache.get(BACKUPS, Request(self._namespace, self._upgrade.status["backup"])) or {}
+        before, application = self._revision(self._upgrade.spec.from_revision), self._application
+        if backup.get("status", {}).get("method") != "Command" or before is None or application is None:
+            return None
+        return loader(application, await self._pods_of(before), step, self._upgrade.spec.policy, self._now)
 
     async def _preflight(self, step: StepStatus, application: Application) -> Known:
         policy = application.spec.backup
         store = self._observer.store(policy.store_ref, self._namespace) if policy else None
-        if (missing := store_ready(self._upgrade, application, store)) is not None:
+        before = self._revision(self._upgrade.spec.from_revision)
+        if (missing := store_ready(self._upgrade, application, store, before)) is not None:
             return missing
         pod = command_pod(
             application, (), image=None, config=_CONFIG, volumes=False, live=self._observer.workload(application)

@@ -13,6 +13,7 @@ from timonier.api.upgrade import Upgrade
 from timonier.applications.reasons import Reason as Trouble
 from timonier.applications.reasons import Words
 from timonier.applications.revisions import Revision
+from timonier.applications.scaling import stated_replicas
 from timonier.applications.status import verdict_of
 from timonier.applications.trouble import trouble_of
 from timonier.applications.workload import mark_of
@@ -28,6 +29,7 @@ __all__ = [
     "has_run",
     "image_seen",
     "left_to_go",
+    "loader",
     "rolled",
     "rolling_back",
     "stop_all",
@@ -122,36 +124,59 @@ def _in_time(told: str, step: StepStatus, seconds: int, late: Reason, now: datet
 def left_to_go(
     upgrade: Upgrade, pods: Sequence[Manifest], before: Revision, commands: Sequence[Manifest]
 ) -> list[Manifest]:
-    """The pods that must have ended before the way back goes on: of migrations, and before data is undone of others.
+    """The pods that must have ended before the way back goes on: those of other revisions, and of commands.
 
-    `pods` are all of the application, `commands` those of its migrations. Where old pods have served beside these all
-    the time and no data is undone, there is nothing to wait for.
+    `pods` are all of the application, `commands` those of migrations and of probes that are Jobs. Where old pods have
+    served beside these all the time and no data is undone, there is nothing to wait for.
     """
-    undone = at_stake(upgrade)
-    mine = [pod for pod in pods if undone and mark_of(pod) != before.mark]
-    waits = undone or upgrade.status.get("rollout", {}).get("suspended")
-    return [pod for pod in (*mine, *(commands if waits else ())) if not has_ended(pod)]
+    if not (at_stake(upgrade) or upgrade.status.get("rollout", {}).get("suspended")):
+        return []
+    return [pod for pod in (*(each for each in pods if mark_of(each) != before.mark), *commands) if not has_ended(pod)]
 
 
 def rolling_back(
-    workload: Manifest | None, pods: Sequence[Manifest], left: Sequence[Manifest], upgrade: Upgrade
+    workload: Manifest | None,
+    pods: Sequence[Manifest],
+    left: Sequence[Manifest],
+    upgrade: Upgrade,
+    step: StepStatus,
+    now: datetime,
+    *,
+    obstacle: str = "",
 ) -> Outcome | Progress:
     """Whether the pods are on their way back. Where data goes back as well, nothing is to be at work on it.
 
-    Without that, a pod that does not end holds up nobody.
+    Without that, a pod that does not end holds up nobody. `obstacle` is what the Application says that is in its way.
 
     `pods` are all of the application, `left` is as by `left_to_go`.
     """
     found = workload or {"metadata": {}}
     stated = mark_of(found) == upgrade.spec.from_revision
     if not stated or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
-        return Progress("the revision before is being brought back", _POLL)
+        patience = max(upgrade.spec.policy.progress_deadline_seconds, _LEAST_PATIENCE)
+        told = "the revision before is being brought back" + (f"; {obstacle}" if obstacle else "")
+        return _in_time(told, step, patience, Reason.NOT_READY, now)
     if left:
         name = left[0]["metadata"]["name"]
         told = f"it goes on once {len(left)} pods that may be at work on the data have ended, of which {name} is one"
         return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
     suspended = upgrade.status.get("rollout", {}).get("suspended")
     return has_stopped(workload, pods) if suspended and at_stake(upgrade) else Outcome()
+
+
+def loader(
+    application: Application, pods: Sequence[Manifest], step: StepStatus, policy: UpgradePolicy, now: datetime
+) -> Progress | None:
+    """What the way back of the data waits for, where a pod loads it; None once one is ready, or none will be.
+
+    `pods` are those of the revision before.
+    """
+    if any((condition_of(pod.get("status", {}), "Ready") or {}).get("status") == "True" for pod in pods):
+        return None
+    if stated_replicas(application) == 0:
+        return Progress("the data is loaded by a pod that is ready, and no pods are asked for", _POLL)
+    late = _waited(step, now) >= max(policy.progress_deadline_seconds, _LEAST_PATIENCE)
+    return None if late else Progress("the data is loaded by a pod that is ready, and none is yet", _POLL)
 
 
 def stop_all(upgrade: Upgrade, step: StepStatus, left: Sequence[Manifest], now: datetime) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from harness.application_specs import application as any_application
 from timonier.api.application import Application
+from timonier.api.references import GIVEN_UP
 from timonier.api.resources import CONFIG_MAPS, CONTROLLER_REVISIONS, SECRETS, UPGRADES
 from timonier.applications.reasons import Reason
 from timonier.applications.revisions import Course, at_revision, course, held_up, read_revision, references, running
@@ -400,6 +401,30 @@ def test_while_it_is_suspended_no_upgrade_begins() -> None:
     world.spec["scaling"] = {"replicas": 1}
     world.turn()
     assert world.names[1] == ["web-2"]
+
+
+def test_what_was_given_up_is_not_tried_again_whatever_had_come_after_it() -> None:
+    world = settled("1")
+    world.spec["workload"]["envFrom"] = [{"secretRef": {"name": "keys"}}]
+    world.turn()
+    world.end("Succeeded")
+    world.turn()
+    world.versions = {"Secret/keys": "u/1"}
+    world.turn()
+    world.upgrades[-1]["metadata"]["annotations"] = {GIVEN_UP: "true"}
+    for _ in range(3):
+        made = world.turn()
+        assert (made.revision, made.create, world.status["failedRevision"]) == ("web-1", (), "web-2")
+
+
+def test_what_another_revision_failed_at_is_not_said_of_what_is_asked_for_now() -> None:
+    world = settled("1")
+    world.change("2")
+    world.end("Failed")
+    assert world.turn().failed is not None
+    world.spec["suspend"] = True
+    assert world.turn().failed is not None
+    assert world.change("3").failed is None
 
 
 def test_what_failed_for_want_of_a_secret_is_tried_again_once_that_is_there() -> None:

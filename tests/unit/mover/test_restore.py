@@ -145,7 +145,7 @@ def test_what_restic_restored_wrongly_is_not_taken(
     before = look(target)
     script = (
         'code=0; "$real" "$@" || code=$?; case "$*" in *" restore "*) '
-        f'chmod 600 "{target}"/.timonier-restore/new/*/*/*/*/*/x/a;; esac; exit $code'
+        f'chmod 600 "{target}"/.timonier-restore/new/{"*/" * (len(target.parts) - 2)}x/a;; esac; exit $code'
     )
     fields = {"snapshot": snapshot, "target": str(target.parent)}
     refused = store.refused("restore", env=restic_that(tmp_path / "bin", script), **fields)

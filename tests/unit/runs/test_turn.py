@@ -197,7 +197,7 @@ OUTCOMES = st.sampled_from(
 
 
 def test_what_is_on_hold_waits_and_what_was_begun_of_it_is_begun_again() -> None:
-    hold = Hold("Load", "nobody is there")
+    hold = Hold("nobody is there", "Load", "Load")
     run, _, _ = follow(a_run(timeout_seconds=60), DONE)
     made = turn(replace(run, hold=hold), Seen(task=DONE, job="job"), record, NOW)
     assert (made.stop and made.stop.name, made.start) == ("Load", None)
@@ -210,8 +210,49 @@ def test_what_is_on_hold_waits_and_what_was_begun_of_it_is_begun_again() -> None
     assert run.status["phase"] == "Succeeded"
 
 
+def test_on_hold_before_its_start_no_time_runs() -> None:
+    run = a_run(timeout_seconds=60)
+    hold = Hold("nobody is there", None, "Load")
+    made = turn(replace(run, hold=hold), Seen(), record, NOW)
+    made = turn(replace(run, hold=hold, status=made.status), Seen(), record, NOW + timedelta(days=1))
+    assert (made.status["phase"], made.start) == ("Pending", None)
+    begun = turn(replace(run, status=made.status), Seen(), record, NOW + timedelta(days=1))
+    assert begun.start is not None
+    assert not {"heldTime", "heldSeconds"} & set(begun.status)
+
+
+def test_what_is_under_way_and_is_not_to_be_done_again_goes_on_while_the_next_waits() -> None:
+    hold = Hold("nobody is there", "Quiesce", "Load")
+    run, _, _ = follow(a_run())
+    made = turn(replace(run, hold=hold), Seen(task=Progress(), job="job"), record, NOW)
+    assert (made.stop, states(replace(run, status=made.status))["Quiesce"]) == (None, "Running")
+    made = turn(replace(run, hold=hold, status=made.status), Seen(task=DONE, job="job"), record, NOW)
+    run = replace(run, status=made.status)
+    assert (made.start, states(run)["Quiesce"], states(run)["Load"]) == (None, "Succeeded", "Pending")
+    made = turn(run, Seen(), record, NOW)
+    assert (made.start and made.start.name, made.start and made.start.attempts) == ("Load", 1)
+
+
+def test_what_was_put_back_has_all_its_retries_and_the_time_that_it_took_before() -> None:
+    hold, bad = Hold("nobody is there", "Load", "Load"), Outcome(Reason.UNREACHABLE, "x")
+    run, _, _ = follow(a_run(timeout_seconds=600, backoff_limit=1), DONE)
+    now = NOW
+    for _ in range(3):  # each time it has worked for long, and waited for longer
+        now += timedelta(seconds=500)
+        run = replace(run, status=turn(replace(run, hold=hold), Seen(), record, now).status)
+        now += timedelta(seconds=500)
+        run = replace(run, status=turn(run, Seen(), record, now).status)
+    assert states(run)["Load"] == "Running"
+    made = turn(run, Seen(task=bad, job="job"), record, now)
+    assert states(replace(run, status=made.status))["Load"] == "Pending"
+    run = replace(run, status=made.status)
+    run = replace(run, status=turn(run, Seen(), record, now + timedelta(seconds=20)).status)
+    made = turn(run, Seen(task=bad, job="job"), record, now + timedelta(seconds=20))
+    assert states(replace(run, status=made.status))["Load"] == "Failed"
+
+
 def test_hold_is_nothing_to_what_comes_before_and_to_the_way_back() -> None:
-    run, begun, _ = follow(replace(a_run(), hold=Hold("Load", "x")), DONE)
+    run, begun, _ = follow(replace(a_run(), hold=Hold("x", "Load", "Load")), DONE)
     assert (begun, states(run)["Quiesce"]) == (["Quiesce 1"], "Succeeded")
     run = replace(run, spec=RunSpec(cancel=True))
     run, begun, _ = follow(run, DONE, DONE)
@@ -230,7 +271,7 @@ def test_whatever_happens_no_step_begins_twice_the_same_and_the_last_one_ends_it
     run, now, begun = a_run(timeout_seconds=600), NOW, []
     seen, given = Seen(), list(tasks)
     for number, pause in enumerate(pauses):
-        run = replace(run, hold=Hold("Load", "x") if number in held else None)
+        run = replace(run, hold=Hold("x", "Load", "Load") if number in held else None)
         made = turn(run, seen, record, now)
         if run.status.get("phase") == "Succeeded":
             assert made.status == run.status

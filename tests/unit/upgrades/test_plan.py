@@ -215,7 +215,7 @@ def test_while_no_pods_are_asked_for_no_revision_is_good_or_bad(none: dict[str, 
     made = drive(made.status, application(), now, Seen(), **policy)
     assert made.start is not None
     assert (made.start.name, made.start.start_time, made.start.attempts) == ("Rollout", stamp(now), 2)
-    assert made.status["heldSeconds"] == 30 * 86400
+    assert 30 * 86400 <= made.status["heldSeconds"] < 30 * 86400 + 10  # and what had been done in vain
     begun, status, seen = [made.start.name], made.status, Seen(task=Outcome(), job="job")
     while status["phase"] == "Running":
         now += timedelta(seconds=1)
@@ -231,10 +231,63 @@ def test_while_no_pods_are_asked_for_no_revision_is_good_or_bad(none: dict[str, 
     assert late.status["rollbackReason"] == "TimedOut"
 
 
-def test_without_pods_it_goes_as_far_as_it_can_and_is_cancelled() -> None:
-    begun, status = follow(application({"suspend": True}), cancel_at="Migrate", migrations=[SCHEMA])
-    assert begun[-1] == "Recover:web-1"
-    assert status["phase"] == "Cancelled"
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_has_touched_nothing_does_not_begin_to_while_there_are_no_pods(stops: bool) -> None:
+    none = application(BACKED_UP | {"suspend": True})
+    policy = {"approval": "Manual", "migrations": [SCHEMA], "quiesce": stops}
+    made = drive({}, none, NOW, Seen(), **policy)
+    assert (made.status["phase"], made.start) == ("Pending", None)
+    made = drive({}, application(BACKED_UP), NOW, Seen(), **policy)
+    while made.start is None or made.start.name != "Approve":
+        made = drive(made.status, application(BACKED_UP), NOW, Seen(task=Outcome()), **policy)
+    made = drive(made.status, none, NOW, Seen(task=Progress()), **policy)
+    assert {step.name: step.state for step in steps_of(made.status)}["Approve"] == "Running"
+    made = drive(made.status, none, NOW, Seen(task=Outcome()), **policy)
+    assert {step.name: step.state for step in steps_of(made.status)}["Backup"] == "Pending"
+    assert (made.start, "rollout" in made.status) == (None, False)
+    # What began meanwhile comes first.
+    current = upgrade(made.status, **policy)
+    rival = run_of(current, application(BACKED_UP), NOW, rival="restore monday")
+    assert turn(rival, Seen(), record_of(current, NOW), NOW).start is None
+    made = drive(made.status, application(BACKED_UP), NOW, Seen(), **policy)
+    assert made.start is not None
+    assert made.start.name == "Backup"
+    # Once something was touched it goes on until pods are to tell how it is.
+    while not any(step.name.startswith("Migrate") and step.state == "Running" for step in steps_of(made.status)):
+        made = drive(made.status, application(BACKED_UP), NOW, Seen(task=Outcome()), **policy)
+    made = drive(made.status, none, NOW, Seen(task=Outcome()), **policy)
+    assert {step.name: step.state for step in steps_of(made.status)}["Rollout"] == "Pending"
+    current = upgrade(made.status, cancel=True, **policy)
+    made = turn(run_of(current, none, NOW), Seen(), record_of(current, NOW), NOW)
+    assert made.start is not None
+    assert made.start.name == "Rollback"
+    assert {step.name: step.state for step in steps_of(made.status)}["Rollout"] == "Skipped"
+
+
+def test_versions_that_must_not_run_beside_one_another_do_not_on_the_way_back() -> None:
+    for data in ("None", "Command", "RestoreBackup"):
+        fails = {"Rollout": Outcome(Reason.CRASH_LOOP, "bad")}
+        begun, _ = follow(application(BACKED_UP), fails=fails, strategy="Recreate", rollbackData=data)
+        assert "Rollback:web-1-" in begun
+        assert begun[-1] == "Recover:web-1"
+    begun, _ = follow(fails={"Quiesce": Outcome(Reason.PROGRESS_DEADLINE_EXCEEDED, "late")}, strategy="Recreate")
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+
+
+def test_data_that_the_revision_before_did_not_have_is_not_backed_up() -> None:
+    files = application(
+        {
+            "workload": {"storage": [{"name": "data", "size": "1Gi", "mountPath": "/data"}]},
+            "backup": {"storeRef": {"name": "offsite"}, "method": "Files"},
+        }
+    )
+    for backs_up, before in ((True, None), (False, revision(1))):
+        run = run_of(upgrade(), files, NOW, before=before)
+        assert ("Backup" in [plan.name for plan in run.plans]) == backs_up
+    assert store_ready(upgrade(), files, None, revision(1)) is None
+    missing = store_ready(upgrade(rollbackData="RestoreBackup"), files, store("True"), revision(1))
+    assert missing is not None
+    assert missing.message.endswith("the revision before has none")
 
 
 def test_data_comes_back_from_the_backup_before_when_it_can_have_changed() -> None:

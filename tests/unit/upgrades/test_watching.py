@@ -1,5 +1,6 @@
 """What is seen of a revision's image, its pods, and how it stays."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from timonier.upgrades.watching import (
     has_run,
     image_seen,
     left_to_go,
+    loader,
     rolled,
     rolling_back,
     stop_all,
@@ -163,16 +165,42 @@ def undoing(data: str, *, down: bool = True, **status: Any) -> Upgrade:
     return Upgrade.model_validate({"metadata": metadata, "spec": spec, "status": status})
 
 
+def back_to(
+    live: Manifest | None, pods: Sequence[Manifest], left: Sequence[Manifest], found: Upgrade, ago: float = 5
+) -> Reason | str | None:
+    return said(rolling_back(live, pods, left, found, step("Rollback", ago), NOW))
+
+
+def test_a_workload_that_cannot_be_written_is_not_waited_for_without_end() -> None:
+    found = undoing("Command", **MIGRATED)
+    assert back_to(workload("web-3"), [], [], found, 599) == "goes on"
+    assert back_to(workload("web-3"), [], [], found, 601) is Reason.NOT_READY
+    told = rolling_back(None, [], [], found, step("Rollback"), NOW, obstacle="a claim is refused")
+    assert isinstance(told, Progress)
+    assert told.trouble == "the revision before is being brought back; a claim is refused"
+
+
+def test_data_is_loaded_once_an_old_pod_is_ready() -> None:
+    def waits(*pods: Manifest, ago: float = 5, **spec: Any) -> bool:
+        return loader(application(spec), pods, step("RestoreData", ago), POLICY, NOW) is not None
+
+    assert not waits(pod())
+    assert waits()
+    assert waits(pod(ready=False), ago=299)
+    assert not waits(pod(ready=False), ago=301)  # then the Restore says why it cannot
+    assert waits(ago=9999, suspend=True)
+
+
 @pytest.mark.parametrize("data", ["None", "Command", "RestoreBackup"])
 def test_before_data_goes_back_nothing_is_at_work_on_it(data: str) -> None:
     def back(live: Manifest | None, *left: Manifest) -> Reason | str | None:
         found = undoing(data, **MIGRATED)
-        return said(rolling_back(live, left, left_to_go(found, left, BEFORE, []), found))
+        return back_to(live, left, left_to_go(found, left, BEFORE, []), found)
 
     assert back(workload()) is None
     assert back(workload(updated=0)) is None
     assert back(workload(), pod()) == (None if data == "None" else "goes on")
-    told = rolling_back(workload(), [], [pod()], undoing("Command", **MIGRATED))
+    told = rolling_back(workload(), [], [pod()], undoing("Command", **MIGRATED), step("Rollback", 9999), NOW)
     assert isinstance(told, Progress)
     assert told.trouble is not None
     assert "of which web-a is one; if its node is gone for good" in told.trouble
@@ -193,16 +221,16 @@ def test_what_may_still_work_on_the_data_is_pods_of_other_revisions_and_of_migra
 
     stopped = {"rollout": {"revision": "web-2", "suspended": True}}
     assert left(undoing("Command", **MIGRATED)) == left(undoing("RestoreBackup", **MIGRATED)) == ["new", "first", "up"]
-    # Where nothing is undone, only what the old pods, which are stopped, must not meet is waited for.
-    assert left(undoing("None", **MIGRATED, **stopped)) == ["up"]
-    assert left(undoing("Command", down=False, **MIGRATED, **stopped)) == ["up"]
-    assert left(undoing("RestoreBackup", **stopped)) == ["up"]
+    # Where nothing is undone, it is what the old pods, which are stopped, must not meet.
+    all_left = ["new", "first", "up"]
+    assert left(undoing("None", **MIGRATED, **stopped)) == left(undoing("RestoreBackup", **stopped)) == all_left
+    assert left(undoing("Command", down=False, **MIGRATED, **stopped)) == all_left
     assert left(undoing("None", **MIGRATED)) == []
 
 
 def test_where_nothing_is_undone_no_pod_is_waited_for() -> None:
     for found in (undoing("Command", rollout={"revision": "web-2"}), undoing("RestoreBackup")):
-        assert said(rolling_back(workload(), [pod()], left_to_go(found, [pod()], BEFORE, []), found)) is None
+        assert back_to(workload(), [pod()], left_to_go(found, [pod()], BEFORE, []), found) is None
 
 
 def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() -> None:
@@ -218,8 +246,8 @@ def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() ->
     held = undoing("Command", **MIGRATED, **news)
     assert stop_all(held, step("Rollback", 700), [pod()], NOW) == {}
     stopped_now = {**workload(), "spec": {"replicas": 0}}
-    assert said(rolling_back(stopped_now, [pod()], [], held)) == "goes on"
-    assert said(rolling_back(stopped_now, [], [], held)) is None
+    assert back_to(stopped_now, [pod()], [], held, 9999) == "goes on"
+    assert back_to(stopped_now, [], [], held) is None
 
 
 def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
