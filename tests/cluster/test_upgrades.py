@@ -20,8 +20,11 @@ from timonier.api.resources import (
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
+    EVENTS,
     JOBS,
+    NETWORK_POLICIES,
     PODS,
+    SERVICES,
     UPGRADES,
 )
 
@@ -388,3 +391,85 @@ def test_a_revision_of_another_that_has_the_name_is_said_and_left_alone(kube: Ku
     kube.delete(CONTROLLER_REVISIONS, ready, "web-2")
     wait_upgrade(kube, ready, "web-2", seconds=180)
     assert image(kube, ready) == "registry.example/web:2"
+
+
+PORTS = {"ports": [{"name": "http", "containerPort": 8080}]}
+
+
+def selector(kube: Kube, namespace: str) -> Manifest:
+    """Whom the Application's Service leads to."""
+    found: Manifest = (kube.get(SERVICES, namespace, "web") or {})["spec"]["selector"]
+    return found
+
+
+def beside(kube: Kube, namespace: str) -> list[str]:
+    """All that is there of what is tried."""
+    resources = (CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES)
+    return [f"{each.kind} {name}" for each in resources for name in names(kube, each, namespace) if "-next" in name]
+
+
+def test_blue_green_leads_there_at_once_and_leaves_nothing_behind(
+    kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str
+) -> None:
+    policy = {"strategy": "BlueGreen", "bakeSeconds": 3, "verify": [{"name": "asks", "job": {"command": ["ask"]}}]}
+    kube.apply(web(namespace, policy=policy | QUICK, workload=PORTS, scaling={"replicas": 2}))
+    kube.wait_condition(namespace, "web", "Ready")
+    kube.apply(web(namespace, "2", policy | QUICK, workload=PORTS | WAITING, scaling={"replicas": 2}))
+    wait_upgrade_step(kube, namespace, "web-2", "Preview")
+    kube.wait("there is something beside it", lambda: "Deployment web-next" in beside(kube, namespace))
+    assert selector(kube, namespace) == {"timonier.dev/application": "web"}
+    assert wait_upgrade(kube, namespace, "web-2", phase="Failed")["rollbackReason"] == "ProgressDeadlineExceeded"
+    kube.wait("nothing is left", lambda: beside(kube, namespace) == [])
+    kube.apply(web(namespace, "3", policy, workload=PORTS, scaling={"replicas": 2}, config={"env": {"A": "1"}}))
+    status = wait_upgrade_step(kube, namespace, "web-3", "Bake")
+    assert step_states(status)["Verify/asks"] == "Succeeded"
+    assert selector(kube, namespace) == {"timonier.dev/next": "web"}
+    assert (kube.get(DEPLOYMENTS, namespace, "web-next") or {})["status"]["readyReplicas"] == 2
+    assert image(kube, namespace) == "registry.example/web:1"
+    print(kubectl("get", "pods,services,deployments", "--namespace", namespace))
+    wait_upgrade_step(kube, namespace, "web-3", "Promote")
+    kube.wait("it leads back", lambda: selector(kube, namespace) == {"timonier.dev/application": "web"})
+    status = wait_upgrade(kube, namespace, "web-3")
+    assert "downtime" not in status
+    assert selector(kube, namespace) == {"timonier.dev/application": "web"}
+    kube.wait("nothing is left", lambda: beside(kube, namespace) == [])
+    kube.wait_condition(namespace, "web", "Ready")
+    assert image(kube, namespace) == "registry.example/web:3"
+    reasons = [event["reason"] for event in kube.list(EVENTS, namespace) if event["regarding"]["kind"] == "Application"]
+    assert not {"Recreated", "Restored"} & set(reasons)
+
+
+def test_a_canary_that_never_gets_ready_goes_and_nothing_else_was_touched(
+    kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    policy = QUICK | {"strategy": "Canary", "canary": [{"replicas": 1, "seconds": 2}, {"replicas": 2, "seconds": 2}]}
+    kube.apply(web(namespace, policy=policy, workload=PORTS, scaling={"replicas": 3}))
+    kube.wait_condition(namespace, "web", "Ready")
+    before = (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"]
+    kube.apply(web(namespace, "2", policy, workload=PORTS | WAITING, scaling={"replicas": 3}))
+    status = wait_upgrade(kube, namespace, "web-2", phase="Failed")
+    assert (status["rollbackReason"], status["rolledBack"]) == ("ProgressDeadlineExceeded", True)
+    kube.wait("nothing is left", lambda: beside(kube, namespace) == [])
+    assert (kube.get(DEPLOYMENTS, namespace, "web") or {})["spec"]["template"] == before
+    kube.apply(web(namespace, "3", policy, workload=PORTS, scaling={"replicas": 3}))
+    wait_upgrade_step(kube, namespace, "web-3", "Bake/2")
+    assert (kube.get(DEPLOYMENTS, namespace, "web-next") or {})["status"]["readyReplicas"] == 2
+    assert (kube.get(DEPLOYMENTS, namespace, "web") or {})["status"]["readyReplicas"] == 3
+    wait_upgrade(kube, namespace, "web-3")
+    kube.wait("nothing is left", lambda: beside(kube, namespace) == [])
+    assert image(kube, namespace) == "registry.example/web:3"
+
+
+def test_what_has_the_name_of_what_is_tried_is_left_alone(
+    kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    kube.apply(web(namespace, policy={"strategy": "BlueGreen"}, workload=PORTS))
+    other = application(namespace, name="web-next", workload=PORTS)
+    kube.apply(other)
+    kube.wait_condition(namespace, "web-next", "Ready")
+    kube.apply(web(namespace, "2", {"strategy": "BlueGreen"}, workload=PORTS))
+    status = wait_upgrade(kube, namespace, "web-2", phase="Failed")
+    assert status["rollbackReason"] == "PreflightFailed"
+    told = {found["type"]: found["message"] for found in status["conditions"]}["Succeeded"]
+    assert "Deployment web-next exists already, and is not of this Application" in told
+    assert (kube.get(DEPLOYMENTS, namespace, "web-next") or {})["metadata"]["ownerReferences"][0]["name"] == "web-next"

@@ -468,6 +468,14 @@ class ApplicationSpec(Model):
                 ".upgrade",
             ),
             (
+                "!has(self.upgrade) || !(self.upgrade.strategy in ['BlueGreen', 'Canary']) || "
+                "(self.workload.kind == 'Deployment' && (!has(self.workload.storage) || "
+                "self.workload.storage.all(s, s.accessMode in ['ReadWriteMany', 'ReadOnlyMany'])))",
+                "upgrade.strategy BlueGreen and Canary run two versions on the same volumes: use kind Deployment and "
+                "accessMode ReadWriteMany",
+                ".upgrade.strategy",
+            ),
+            (
                 "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
                 "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
                 "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",

@@ -172,6 +172,29 @@ def _upgrade_rules() -> dict[str, Any]:
             "rollbackData: RestoreBackup needs the backup that backupBefore: Never leaves out",
             ".rollbackData",
         ),
+        (
+            "(self.strategy == 'Canary') == (has(self.canary) && self.canary.size() > 0)",
+            "canary says how many pods are tried for how long, with strategy: Canary, which needs it",
+            ".canary",
+        ),
+        (
+            "!(self.strategy in ['BlueGreen', 'Canary']) || !self.quiesce",
+            "with strategy BlueGreen or Canary both versions run beside one another: quiesce cannot be",
+            ".quiesce",
+        ),
+    )
+
+
+class CanaryStep(Model):
+    """So many pods of the new revision, for so long."""
+
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Pods of the new revision, beside all those of the old one: their share of the requests."
+    )
+    seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=60,
+        description="Seconds that they must stay well, by the probes and without restarts.",
+        json_schema_extra=DEFAULTED,
     )
 
 
@@ -179,12 +202,18 @@ class UpgradePolicy(Model):
     """How a change of the image, the configuration or a Secret that is referred to is carried out."""
 
     model_config = ConfigDict(json_schema_extra=_upgrade_rules())
-    strategy: Literal["Rolling", "Recreate"] = Field(
+    strategy: Literal["Rolling", "Recreate", "BlueGreen", "Canary"] = Field(
         default="Rolling",
         description="Rolling replaces pods one after the other, and serves meanwhile where volumes allow it; "
-        "Recreate stops all first.",
+        "Recreate stops all first. BlueGreen has all pods of the new revision beside the old ones, verifies them, and "
+        "leads all requests to them at once; Canary leads a share to a few. Both need a Deployment whose volumes can "
+        "be shared.",
         json_schema_extra=DEFAULTED,
     )
+    canary: tuple[CanaryStep, ...] = Field(
+        default=(), max_length=8, description="With strategy Canary: how many pods are tried for how long, in order.",
+        json_schema_extra=ATOMIC,
+    )  # fmt: skip
     backup_before: Literal["Auto", "Always", "Never"] = Field(
         default="Auto",
         description="Whether the data is backed up first, as spec.backup says. Auto: when there is spec.backup.",

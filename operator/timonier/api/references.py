@@ -8,6 +8,7 @@ __all__ = [
     "GIVEN_UP",
     "KEEP_LABEL",
     "MADE_FOR",
+    "NEXT_LABEL",
     "REVISION_LABEL",
     "RUN_LABEL",
     "application_of",
@@ -24,6 +25,8 @@ KEEP_LABEL: Final = "timonier.dev/keep"
 """On a Job that stays with its run, for its log."""
 MADE_FOR: Final = "timonier.dev/made-for"
 """An annotation of a run that outlives the one that it was made for: that one's uid."""
+NEXT_LABEL: Final = "timonier.dev/next"
+"""On what an Upgrade tries beside an Application's own workload, and its pods: the Application's name."""
 REVISION_LABEL: Final = "timonier.dev/revision"
 """On a ControllerRevision of ours: its name. By it they are watched, as workload controllers make some, too."""
 

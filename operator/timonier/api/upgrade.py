@@ -10,7 +10,7 @@ from timonier.api.metadata import Metadata
 from timonier.api.policies import UpgradePolicy
 from timonier.api.runs import LocalRef, RunSpec, RunStatus, Time, immutable
 
-__all__ = ["Downtime", "RollbackReason", "Rollout", "Upgrade", "UpgradeSpec", "UpgradeStatus"]
+__all__ = ["Beside", "Downtime", "RollbackReason", "Rollout", "Upgrade", "UpgradeSpec", "UpgradeStatus"]
 
 RollbackReason = Literal[
     "PreflightFailed", "BackupFailed", "MigrationFailed", "ProgressDeadlineExceeded", "VerificationFailed", "CrashLoop",
@@ -30,11 +30,24 @@ class UpgradeSpec(RunSpec):
     to_version: Word | None = Field(default=None, description="Version that is to run, for people.")
 
 
+class Beside(Model):
+    """A second workload beside the Application's own, while a revision is tried."""
+
+    revision: DnsName = Field(description="ControllerRevision that its pods are made of.")
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="Number of its pods; as many as the Application's own has if unset."
+    )
+    traffic: Literal["None", "Shared", "All"] = Field(
+        description="Which requests to the Application's Service it gets; a Service of its own leads to it alone."
+    )
+
+
 class Rollout(Model):
     """What should run at this moment: the Application's workload is kept so."""
 
     revision: DnsName = Field(description="ControllerRevision that the pods are made of.")
     suspended: bool | None = Field(default=None, description="True while all pods are stopped for the change.")
+    beside: Beside | None = Field(default=None, description="What is tried beside it.")
 
 
 class Downtime(Model):

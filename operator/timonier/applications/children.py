@@ -26,6 +26,7 @@ __all__ = [
     "is_controlled",
     "labels",
     "manifest_of",
+    "next_name",
     "owner_reference",
     "selector_labels",
     "workload_resource",
@@ -75,9 +76,18 @@ def headless_name(application: Application) -> str:
     return f"{application.metadata.name}-headless"
 
 
-def config_name(application: Application) -> str:
-    """The ConfigMap that carries spec.config."""
-    return f"{application.metadata.name}-config"
+def config_name(application: Application, workload: str | None = None) -> str:
+    """The ConfigMap that carries spec.config for a workload; for the Application's own if unset."""
+    return f"{workload or application.metadata.name}-config"
+
+
+def next_name(application: str) -> str:
+    """The workload, and the Service, that an Upgrade tries beside the Application's own.
+
+    >>> next_name("web")
+    'web-next'
+    """
+    return f"{application}-next"
 
 
 def claim_name(application: Application, storage: str) -> str:

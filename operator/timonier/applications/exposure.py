@@ -9,7 +9,15 @@ from timonier.api.resources import INGRESSES, NETWORK_POLICIES, SERVICES
 from timonier.applications.children import child, headless_name
 from timonier.engine.contract import Manifest
 
-__all__ = ["endpoints", "has_service", "headless_service", "ingress", "network_policy", "service"]
+__all__ = [
+    "endpoints",
+    "has_service",
+    "headless_service",
+    "ingress",
+    "network_policy",
+    "service",
+    "service_beside",
+]
 
 Labels = Mapping[str, str]
 
@@ -31,6 +39,12 @@ def service(application: Application, selector: Labels) -> dict[str, Any]:
     }
     annotations = wanted.annotations if wanted else {}
     return child(application, SERVICES, application.metadata.name, {"spec": body}, annotations=annotations)
+
+
+def service_beside(application: Application, name: str, selector: Labels) -> dict[str, Any]:
+    """A Service of that name for what is tried: nobody but its probes, and who knows of it, asks there."""
+    body = {"type": "ClusterIP", "selector": dict(selector), "ports": _service_ports(application)}
+    return child(application, SERVICES, name, {"spec": body})
 
 
 def headless_service(application: Application, selector: Labels) -> dict[str, Any]:

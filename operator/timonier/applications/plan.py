@@ -19,6 +19,7 @@ from timonier.api.resources import (
     STATEFUL_SETS,
     Resource,
 )
+from timonier.applications.beside import children_beside, is_beside, selector_beside
 from timonier.applications.children import (
     ADOPTED_ANNOTATION,
     APPLICATION_LABEL,
@@ -43,6 +44,7 @@ from timonier.applications.reasons import Reason, Words
 from timonier.applications.revisions import Course
 from timonier.applications.scaling import (
     autoscaler,
+    desired_replicas,
     disruption_budget,
     handed_over,
     kept_replicas,
@@ -118,7 +120,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, in this order: every `delete`, then every `apply` in its order, then the whole `status`.
+    """What to do, in this order: every `delete`, every `apply` in its order, every `delete_last`, the whole `status`.
 
     Applies that change nothing are listed too; finding that out is left to who applies. `blocked` is True where an
     object of somebody else stands in the way, which no watch tells the end of.
@@ -126,18 +128,18 @@ class Plan:
 
     apply: tuple[Apply, ...] = ()
     delete: tuple[Delete, ...] = ()
+    delete_last: tuple[Delete, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[Announcement, ...] = ()
     blocked: bool = False
 
 
-def wanted_objects(application: Application, coming: Application | None = None) -> tuple[tuple[Resource, str], ...]:
-    """Resource and name of every child that the spec asks for: what must be looked up before planning.
-
-    `coming` is the Application as an Upgrade wants it that has begun.
-    """
-    children = (_resource_and_name(resource, manifest) for resource, manifest in _children(application, None, coming))
-    return ((workload_resource(application), application.metadata.name), *children)
+def wanted_objects(going: Course) -> tuple[tuple[Resource, str], ...]:
+    """Resource and name of every child that is to be there: what must be looked up before planning."""
+    application = going.application
+    children = [*_children(application, None, going), *(children_beside(going.beside, 0) if going.beside else ())]
+    named = (_resource_and_name(resource, manifest) for resource, manifest in children)
+    return ((workload_resource(application), application.metadata.name), *named)
 
 
 def plan(application: Application, observed: Observed, now: datetime, refusals: Sequence[Refusal] = ()) -> Plan:
@@ -156,9 +158,12 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     adopted = live if live is not None and _is_adopted(application, live) else None
     kept = kept_replicas(application, live)
     workload = workload_manifest(application, adopted, stated_replicas(application), going.revision, going.mark, kept)
-    children = list(_children(application, adopted, going.coming))
+    children = list(_children(application, adopted, going))
+    beside = list(_beside(application, going, live))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
+    refused += [(kind, found) for kind, found in _found(observed, beside) if not _is_ours(application, found)]
     names = {_resource_and_name(kind, found) for kind, found in refused}
+    children += beside
     applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
     applies += _workload_applies(application, live, workload)
     current = live is not None and not differs(workload, live, MANAGER)
@@ -176,9 +181,11 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
         application, status, newly_adopted=adopted is not None and not _is_ours(application, adopted)
     )
     keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
+    deletes = list(_deletes(application, observed, keep))
     return Plan(
         apply=tuple(applies),
-        delete=(*_deletes(application, observed, keep), *_stuck(live, observed, now)),
+        delete=(*(gone for gone, tried in deletes if not tried), *_stuck(live, observed, now)),
+        delete_last=tuple(gone for gone, tried in deletes if tried),
         status=status,
         events=tuple(events),
         blocked=bool(refused),
@@ -205,8 +212,19 @@ def _workload_applies(application: Application, live: Manifest | None, workload:
     return main + keep if live is None else keep + main
 
 
+def _beside(
+    application: Application, going: Course, live: Manifest | None
+) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    """What is tried beside it; `application` is suspended where no pod is to run."""
+    if going.beside is None:
+        return
+    wanted = desired_replicas(application, live)
+    stated = going.beside.replicas if wanted else 0
+    yield from children_beside(going.beside, wanted if stated is None else stated)
+
+
 def _children(
-    application: Application, adopted: Manifest | None, coming: Application | None
+    application: Application, adopted: Manifest | None, going: Course
 ) -> Iterator[tuple[Resource, dict[str, Any]]]:
     """Every child beside the workload, in the order of creation: what pods need at their start comes first."""
     selector: dict[str, Any] = {"matchLabels": selector_labels(application)}
@@ -216,7 +234,10 @@ def _children(
     if data := config_data(application):
         yield CONFIG_MAPS, child(application, CONFIG_MAPS, config_name(application), {"data": data})
     claims = {
-        manifest["metadata"]["name"]: manifest for each in (coming, application) if each for manifest in _claims(each)
+        manifest["metadata"]["name"]: manifest
+        for each in (going.coming, going.beside.application if going.beside else None, application)
+        if each
+        for manifest in _claims(each)
     }
     for manifest in claims.values():
         yield PERSISTENT_VOLUME_CLAIMS, manifest
@@ -224,8 +245,12 @@ def _children(
         yield NETWORK_POLICIES, policy
     if workload_resource(application) == STATEFUL_SETS and adopted is None:
         yield SERVICES, headless_service(application, match_labels)
-    if has_service(application):
-        yield SERVICES, service(application, match_labels)
+    if going.beside is not None and going.beside.traffic == "All":
+        serving, match_labels = going.beside.application, selector_beside(application)
+    else:
+        serving = application
+    if has_service(serving):
+        yield SERVICES, service(serving, match_labels)
     for resource, optional in (
         (INGRESSES, ingress(application)),
         (POD_DISRUPTION_BUDGETS, disruption_budget(application, selector)),
@@ -246,8 +271,14 @@ def _claims(application: Application) -> Iterator[dict[str, Any]]:
         yield child(application, PERSISTENT_VOLUME_CLAIMS, name, {"spec": volume_claim_spec(storage)}, owned=owned)
 
 
-def _deletes(application: Application, observed: Observed, keep: set[tuple[Resource, str]]) -> Iterator[Delete]:
-    """Children that are not wanted any more. Volumes never are among them: an edit must not destroy data."""
+def _deletes(
+    application: Application, observed: Observed, keep: set[tuple[Resource, str]]
+) -> Iterator[tuple[Delete, bool]]:
+    """Children that are not wanted any more, each with whether it was tried beside the Application's own.
+
+    Those may still serve: nothing leads to them once everything else is as it is to be. Volumes never are among them:
+    an edit must not destroy data.
+    """
     for resource in sorted(observed.objects):
         if resource == PERSISTENT_VOLUME_CLAIMS:
             continue
@@ -255,7 +286,7 @@ def _deletes(application: Application, observed: Observed, keep: set[tuple[Resou
             metadata = live["metadata"]
             gone = _resource_and_name(resource, live) not in keep and "deletionTimestamp" not in metadata
             if gone and is_controlled(live, application):
-                yield Delete(resource, metadata["name"], metadata["uid"])
+                yield Delete(resource, metadata["name"], metadata["uid"]), is_beside(live)
 
 
 def _stuck(live: Manifest | None, observed: Observed, now: datetime) -> Iterator[Delete]:

@@ -27,6 +27,7 @@ from timonier.api.resources import (
     UPGRADES,
     Resource,
 )
+from timonier.applications.beside import is_beside
 from timonier.applications.children import is_controlled, workload_resource
 from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
 from timonier.applications.revisions import Course, Versions, course, held_up, is_held_up, references
@@ -60,8 +61,9 @@ _OWNED: Final = (
     SERVICES,
     STATEFUL_SETS,
 )
-# Workloads are cleaned up by their owner reference, and volumes never by us.
-_NEVER_DELETED: Final = frozenset({DEPLOYMENTS, STATEFUL_SETS, PERSISTENT_VOLUME_CLAIMS})
+# An Application's workload is cleaned up by its owner reference, and volumes never by us. A Deployment is deleted that
+# was only tried beside it.
+_NEVER_DELETED: Final = frozenset({STATEFUL_SETS, PERSISTENT_VOLUME_CLAIMS})
 
 _WORKLOADS: Final = frozenset({DEPLOYMENTS, STATEFUL_SETS})
 _NEEDED_BY_PODS: Final = frozenset({CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS})
@@ -193,7 +195,7 @@ class ApplicationReconciler:
             if resource in _OWNED
         }
         namespace = application.metadata.namespace
-        others = [target for target in wanted_objects(application, going.coming) if target not in live]
+        others = [target for target in wanted_objects(going) if target not in live]
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 
@@ -227,7 +229,8 @@ class ApplicationReconciler:
         namespace = manifest["metadata"]["namespace"]
         for gone in wanted.delete:
             await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
-        settled = manifest.get("status", {}).get("observedGeneration") == manifest["metadata"].get("generation")
+        seen = manifest.get("status", {}).get("observedGeneration") == manifest["metadata"].get("generation")
+        settled = seen and "activeRun" not in wanted.status
         refused: Refused = []
         for step in wanted.apply:
             target = (step.resource, step.manifest["metadata"]["name"])
@@ -243,8 +246,11 @@ class ApplicationReconciler:
                 continue
             if after is not None:
                 live[target] = after
-                if settled:
+                if settled and not is_beside(step.manifest):
                     await self._recorder.record(APPLICATIONS, manifest, _repaired(step, before))
+        # What may still serve goes once the Service leads elsewhere.
+        for gone in () if any(refusal.resource == SERVICES for refusal, _ in refused) else wanted.delete_last:
+            await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
         return refused
 
     async def _report(self, manifest: Manifest, wanted: Plan) -> None:

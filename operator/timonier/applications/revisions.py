@@ -10,7 +10,7 @@ spec says runs and is the good one, whatever there was before.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -28,6 +28,7 @@ from timonier.engine.contract import Manifest
 from timonier.runs import story
 
 __all__ = [
+    "Beside",
     "Course",
     "Gone",
     "Revision",
@@ -44,6 +45,8 @@ __all__ = [
 _LONGEST_TIMEOUT: Final = 604800
 _PATIENCE: Final = 3600
 _STATED: Final = ("revision", "failedRevision", "references", "activeRun")
+
+Traffic = Literal["None", "Shared", "All"]
 
 Versions = Mapping[str, str]
 """Of each object that is referred to, such as Secret/keys, its uid and version, where it exists."""
@@ -76,12 +79,27 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """A second workload: `application` is as it has it, `replicas` None means as many pods as the first one.
+
+    `mark` goes into its pods' template. `traffic` is which requests to the Application's Service it gets.
+    """
+
+    application: Application
+    revision: str
+    mark: str | None
+    replicas: int | None
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """What an Application should run at this moment, and what is to be done about its revisions.
 
     `application` is it as it should run, `revision` the name of what runs (None without spec.upgrade), `mark` goes
     into the pods' template, `hold` names the Upgrade that wants no pod to run, `upgrading` says which is under way,
-    `failed` why what is asked for does not run. `coming` is the Application as the present Upgrade wants it.
+    `failed` why what is asked for does not run. `coming` is the Application as the present Upgrade wants it, and
+    `beside` what that tries beside what runs.
 
     `create` comes in its order, and before `status` is written into that of the Application; `cancel` is the name of an
     Upgrade.
@@ -94,6 +112,7 @@ class Course:
     upgrading: str | None = None
     failed: Words | None = None
     coming: Application | None = None
+    beside: Beside | None = None
     create: tuple[tuple[Resource, Manifest], ...] = ()
     cancel: str | None = None
     drop: tuple[Gone, ...] = ()
@@ -379,11 +398,22 @@ def _course(scene: _Scene, decided: _Decided, late: Versions, drop: tuple[Gone, 
         upgrading=_told(run, active) if run else None,
         failed=_failure(decided.failed),
         coming=at_revision(application, coming) if coming else None,
+        beside=_beside(application, rollout.get("beside"), by_name),
         create=decided.create,
         cancel=decided.cancel,
         drop=drop,
         status={name: value for name, value in status.items() if value},
     )
+
+
+def _beside(
+    application: Application, stated: Mapping[str, Any] | None, by_name: Mapping[str, Revision]
+) -> Beside | None:
+    revision = by_name.get(stated["revision"]) if stated else None
+    if stated is None or revision is None:
+        return None
+    there = at_revision(application, revision)
+    return Beside(there, revision.name, revision.mark, stated.get("replicas"), stated["traffic"])
 
 
 def held_up(application: Application, going: Course, why: str) -> Course:
@@ -482,7 +512,9 @@ def _timeout(policy: UpgradePolicy, backup: BackupPolicy | None) -> int:
     migrating = sum(each.timeout_seconds * (each.backoff_limit + 1) for each in policy.migrations)
     probing = sum(map(longest_verdict, policy.verify))
     stops = policy.quiesce or policy.strategy == "Recreate"
-    rolling = policy.progress_deadline_seconds * (2 if stops else 1) + policy.bake_seconds
+    tried = len(policy.canary) + (2 if policy.strategy == "BlueGreen" else 0)
+    rolling = policy.progress_deadline_seconds * (tried + (2 if stops else 1)) + policy.bake_seconds
+    rolling += sum(step.seconds for step in policy.canary)
     return min(_PATIENCE + backing_up + migrating + probing + rolling, _LONGEST_TIMEOUT)
 
 

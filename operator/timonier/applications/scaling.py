@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timonier.api.application import Application
+from timonier.api.application import Application, Scaling
 from timonier.api.fields import stated_fields
 from timonier.api.resources import HORIZONTAL_POD_AUTOSCALERS, POD_DISRUPTION_BUDGETS
 from timonier.applications.children import MANAGER, REPLICAS_ANNOTATION, child, workload_resource
@@ -15,6 +15,7 @@ __all__ = [
     "disruption_budget",
     "handed_over",
     "kept_replicas",
+    "sized",
     "stated_replicas",
     "suspended",
 ]
@@ -30,6 +31,12 @@ def stated_replicas(application: Application) -> int | None:
     if application.spec.suspend:
         return 0
     return None if application.spec.scaling.autoscaling else application.spec.scaling.replicas
+
+
+def sized(application: Application, replicas: int) -> Application:
+    """The Application as it would be with that number of pods."""
+    scaling = Scaling(replicas=replicas)
+    return application.model_copy(update={"spec": application.spec.model_copy(update={"scaling": scaling})})
 
 
 def desired_replicas(application: Application, live: Manifest | None) -> int:

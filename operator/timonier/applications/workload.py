@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from timonier.api.application import Application, Image, Storage
 from timonier.api.fields import stated_fields
-from timonier.api.resources import STATEFUL_SETS
+from timonier.api.references import NEXT_LABEL
+from timonier.api.resources import DEPLOYMENTS, STATEFUL_SETS
 from timonier.applications.children import (
     ADOPTED_ANNOTATION,
     HASH_ANNOTATION,
@@ -31,6 +32,7 @@ __all__ = [
     "image_version",
     "mark_of",
     "volume_claim_spec",
+    "workload_beside",
     "workload_manifest",
 ]
 
@@ -78,6 +80,26 @@ def workload_manifest(
     annotations |= {REVISION_ANNOTATION: revision} if revision else {}
     annotations |= {REPLICAS_ANNOTATION: str(kept)} if kept else {}
     return child(application, resource, application.metadata.name, {"spec": body}, annotations=annotations)
+
+
+def workload_beside(
+    application: Application, name: str, replicas: int, revision: str, mark: str | None, pods: Mapping[str, str]
+) -> dict[str, Any]:
+    """A second Deployment of that name, with the volumes of the first one and a ConfigMap of its own.
+
+    `pods` are the labels of its pods, `revision` and `mark` as of `workload_manifest`.
+    """
+    template = _template(application, mark)
+    template["metadata"]["labels"] = dict(pods)
+    config = config_name(application, name)
+    (container,) = template["spec"]["containers"]
+    container["env"] = [_from_config(variable, config_name(application), config) for variable in container["env"]]
+    for volume in template["spec"]["volumes"]:
+        if volume["name"] == _CONFIG_VOLUME:
+            volume["configMap"] = {"name": config}
+    selector = {"matchLabels": {NEXT_LABEL: application.metadata.name}}
+    body = {"replicas": replicas, "selector": selector, "template": template, "strategy": _strategy(application)}
+    return child(application, DEPLOYMENTS, name, {"spec": body}, annotations={REVISION_ANNOTATION: revision})
 
 
 def image_reference(image: Image) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
-from timonier.api.references import APPLICATION_LABEL
+from timonier.api.references import APPLICATION_LABEL, NEXT_LABEL
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
@@ -89,6 +89,10 @@ class Observer:
         pods = await self._applier.some(PODS, application.namespace, label_selector=selector)
         # Who chose labels before may have given them to the pods of Jobs as well.
         return tuple(pod for pod in pods if (controller(pod) or {}).get("kind") != JOBS.kind)
+
+    async def pods_beside(self, application: Request) -> tuple[Manifest, ...]:
+        """The pods that an Upgrade tries, which may have none of the labels that its own have."""
+        return await self._applier.some(PODS, application.namespace, label_selector=f"{NEXT_LABEL}={application.name}")
 
     async def users(self, claim: Request) -> list[Manifest]:
         """The pods of its namespace that mount a volume, as far as one page of them tells."""

@@ -13,9 +13,11 @@ from timonier.api.policies import Migration
 from timonier.api.probes import Probe
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
+from timonier.applications.children import ADOPTED_ANNOTATION, is_controlled
 from timonier.applications.revisions import Revision
 from timonier.applications.scaling import stated_replicas
 from timonier.backups.access import unready
+from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import APPROVE, PAUSE, Steps
@@ -26,19 +28,25 @@ __all__ = [
     "APPROVE",
     "BACKUP",
     "BAKE",
+    "CANARY",
     "MIGRATE",
     "PAUSE",
     "PREFLIGHT",
+    "PREVIEW",
+    "PROMOTE",
     "QUIESCE",
     "RECOVER",
     "RESTORE_DATA",
     "ROLLBACK",
     "ROLLOUT",
+    "SWITCH",
     "UNDO",
     "VERIFY",
     "Surroundings",
     "approved",
     "at_stake",
+    "bake_seconds",
+    "beside_taken",
     "forbidden",
     "kind_of",
     "migration_of",
@@ -54,7 +62,11 @@ PREFLIGHT: Final = "Preflight"
 BACKUP: Final = "Backup"
 QUIESCE: Final = "Quiesce"
 MIGRATE: Final = "Migrate"
+PREVIEW: Final = "Preview"
+CANARY: Final = "Canary"
+SWITCH: Final = "Switch"
 ROLLOUT: Final = "Rollout"
+PROMOTE: Final = "Promote"
 VERIFY: Final = "Verify"
 BAKE: Final = "Bake"
 ROLLBACK: Final = "Rollback"
@@ -67,13 +79,19 @@ ROLLBACK_ANNOTATION: Final = "timonier.dev/rollback"
 
 _UNDO_RETRIES: Final = 3
 _BACK: Final = frozenset({ROLLBACK, UNDO, RESTORE_DATA})
+# The first that needs pods of the new revision is one of these.
+_WITH_PODS: Final = frozenset({CANARY, PREVIEW, ROLLOUT})
 _REASONS: Final[frozenset[str]] = frozenset(get_args(RollbackReason))
 _BY_STEP: Final[Mapping[str, RollbackReason]] = {
     PREFLIGHT: "PreflightFailed",
     BACKUP: "BackupFailed",
     QUIESCE: "ProgressDeadlineExceeded",
     MIGRATE: "MigrationFailed",
+    PREVIEW: "ProgressDeadlineExceeded",
+    CANARY: "ProgressDeadlineExceeded",
+    SWITCH: "ProgressDeadlineExceeded",
     ROLLOUT: "ProgressDeadlineExceeded",
+    PROMOTE: "ProgressDeadlineExceeded",
     VERIFY: "VerificationFailed",
     BAKE: "BakeFailed",
 }
@@ -146,10 +164,11 @@ def _hold(
         why = f"{rival} of the same Application is under way, and comes first"
     else:
         return None
+    again = next(plan.name for plan in plans if kind_of(plan.name) in _WITH_PODS)
     if not upgrade.status.get("startTime"):
-        return Hold(why, None, ROLLOUT)
+        return Hold(why, None, again)
     touches = (plan.name for plan in plans if plan.name not in (PREFLIGHT, APPROVE))
-    return Hold(why, ROLLOUT if "rollout" in upgrade.status else next(touches), ROLLOUT)
+    return Hold(why, again if "rollout" in upgrade.status else next(touches), again)
 
 
 def _backs_up(upgrade: Upgrade, application: Application | None, before: Revision | None) -> bool:
@@ -181,12 +200,63 @@ def _steps(upgrade: Upgrade, *, backs_up: bool, now: datetime) -> Iterator[StepP
         yield StepPlan(QUIESCE, mark={"rollout": still, "downtime": {"start": stamp(now)}})
     for migration in policy.migrations:
         yield StepPlan(f"{MIGRATE}/{migration.name}", mark={"rollout": still}, retries=migration.backoff_limit)
-    yield StepPlan(ROLLOUT, mark={"rollout": {"revision": spec.to_revision}})
-    for probe in policy.verify:
-        yield StepPlan(f"{VERIFY}/{probe.name}")
-    if policy.bake_seconds:
-        yield StepPlan(BAKE, mark={"bakeUntil": stamp(now + timedelta(seconds=policy.bake_seconds))})
+    way = {"BlueGreen": _blue_green, "Canary": _canary}.get(policy.strategy, _in_place)
+    yield from way(upgrade, now)
     yield from _way_back(upgrade, stops=stops)
+
+
+def _in_place(upgrade: Upgrade, now: datetime) -> Iterator[StepPlan]:
+    yield StepPlan(ROLLOUT, mark={"rollout": {"revision": upgrade.spec.to_revision}})
+    yield from _verifies(upgrade)
+    yield from _bakes(BAKE, upgrade.spec.policy.bake_seconds, now)
+
+
+def _blue_green(upgrade: Upgrade, now: datetime) -> Iterator[StepPlan]:
+    """All pods of the new revision beside the old ones, which serve until those are known to be good.
+
+    As long as the new ones serve, the old ones are still there: going back takes no longer than leading there did.
+    """
+    spec = upgrade.spec
+    before, after = {"revision": spec.from_revision}, {"revision": spec.to_revision}
+    unseen, serving = {"beside": after | {"traffic": "None"}}, {"beside": after | {"traffic": "All"}}
+    yield StepPlan(PREVIEW, mark={"rollout": before | unseen})
+    yield from _verifies(upgrade)
+    yield StepPlan(SWITCH, mark={"rollout": before | serving})
+    yield from _bakes(BAKE, spec.policy.bake_seconds, now)
+    yield StepPlan(ROLLOUT, mark={"rollout": after | serving})
+    yield StepPlan(PROMOTE, mark={"rollout": after | unseen})
+
+
+def _canary(upgrade: Upgrade, now: datetime) -> Iterator[StepPlan]:
+    """More and more pods of the new revision beside the old ones, each time for a while."""
+    spec = upgrade.spec
+    before, after = {"revision": spec.from_revision}, {"revision": spec.to_revision}
+    beside: dict[str, Any] = {}
+    for number, tried in enumerate(spec.policy.canary, 1):
+        beside = {"beside": after | {"replicas": tried.replicas, "traffic": "Shared"}}
+        yield StepPlan(f"{CANARY}/{number}", mark={"rollout": before | beside})
+        if number == 1:
+            yield from _verifies(upgrade)
+        yield from _bakes(f"{BAKE}/{number}", tried.seconds, now)
+    yield StepPlan(ROLLOUT, mark={"rollout": after | beside})
+    yield from _bakes(BAKE, spec.policy.bake_seconds, now)
+
+
+def _verifies(upgrade: Upgrade) -> Iterator[StepPlan]:
+    for probe in upgrade.spec.policy.verify:
+        yield StepPlan(f"{VERIFY}/{probe.name}")
+
+
+def _bakes(name: str, seconds: int, now: datetime) -> Iterator[StepPlan]:
+    if seconds:
+        yield StepPlan(name, mark={"bakeUntil": stamp(now + timedelta(seconds=seconds))})
+
+
+def bake_seconds(upgrade: Upgrade, step: str) -> int:
+    """For how long a step watches: after the whole rollout, or so many pods of a canary."""
+    number = step.partition("/")[2]
+    policy = upgrade.spec.policy
+    return policy.canary[int(number) - 1].seconds if number else policy.bake_seconds
 
 
 def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
@@ -291,6 +361,23 @@ def paused(upgrade: Upgrade) -> Progress | Outcome:
         return Outcome()
     name = upgrade.metadata.name
     return Progress(f"it is left as it is until: kubectl annotate upgrade {name} {ROLLBACK_ANNOTATION}=true")
+
+
+def beside_taken(application: Application, workload: Manifest | None, found: Sequence[Manifest]) -> Outcome | None:
+    """Why no second workload can be beside the Application's own, which is `workload`; None when it can.
+
+    `application` is it at the new revision, `found` what has the names already.
+    """
+    annotations: Mapping[str, str] = (workload or {"metadata": {}})["metadata"].get("annotations", {})
+    if ADOPTED_ANNOTATION in annotations:
+        return Outcome(Reason.PREFLIGHT_FAILED, "nothing is tried beside a workload that was taken over: use Rolling")
+    if application.spec.workload.kind != "Deployment" or application.spec.workload.for_one_pod:
+        return Outcome(Reason.PREFLIGHT_FAILED, "its volumes cannot be shared by two versions: use Rolling or Recreate")
+    other = next((each for each in found if not is_controlled(each, application)), None)
+    if other is None:
+        return None
+    told = f"{other['kind']} {other['metadata']['name']} exists already, and is not of this Application"
+    return Outcome(Reason.PREFLIGHT_FAILED, f"{told}: rename it, or use Rolling")
 
 
 def store_ready(

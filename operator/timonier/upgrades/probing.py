@@ -9,18 +9,19 @@ from timonier.api.probes import Probe
 __all__ = ["instruction"]
 
 
-def instruction(probes: Sequence[Probe], application: Application, seconds: int | None = None) -> dict[str, Any] | None:
+def instruction(
+    probes: Sequence[Probe], application: Application, seconds: int | None = None, *, service: str | None = None
+) -> dict[str, Any] | None:
     """What a pod is told that asks from where the application is; None when there is nothing to ask that way.
 
-    With `seconds` it asks for so long.
+    With `seconds` it asks for so long. `service` is the name of the Service to ask; the Application's own if unset.
     """
-    told = [wanted for probe in probes if (wanted := _network_probe(probe, application)) is not None]
+    host = f"{service or application.metadata.name}.{application.metadata.namespace}.svc"
+    told = [wanted for probe in probes if (wanted := _network_probe(probe, application, host)) is not None]
     return {"probes": told} | ({"seconds": seconds} if seconds else {}) if told else None
 
 
-def _network_probe(probe: Probe, application: Application) -> dict[str, Any] | None:
-    metadata = application.metadata
-    service = f"{metadata.name}.{metadata.namespace}.svc"
+def _network_probe(probe: Probe, application: Application, service: str) -> dict[str, Any] | None:
     asked: dict[str, Any] = {}
     if probe.http is not None:
         url = probe.http.url or f"http://{service}:{_port(probe.http.port, application)}{probe.http.path or '/'}"

@@ -23,12 +23,15 @@ from timonier.api.resources import (
     JOBS,
     PODS,
     RESTORES,
+    SERVICES,
     STATEFUL_SETS,
     UPGRADES,
 )
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
+from timonier.applications.children import next_name
 from timonier.applications.revisions import Revision, at_revision, read_revision
+from timonier.applications.scaling import desired_replicas, sized
 from timonier.applications.workload import command_pod, config_data, mark_of
 from timonier.backups.observing import Observer
 from timonier.engine import metrics
@@ -57,18 +60,24 @@ from timonier.upgrades.plan import (
     APPROVE,
     BACKUP,
     BAKE,
+    CANARY,
     MIGRATE,
     PAUSE,
     PREFLIGHT,
+    PREVIEW,
+    PROMOTE,
     QUIESCE,
     RECOVER,
     RESTORE_DATA,
     ROLLBACK,
     ROLLOUT,
+    SWITCH,
     UNDO,
     VERIFY,
     Surroundings,
     approved,
+    bake_seconds,
+    beside_taken,
     forbidden,
     kind_of,
     migration_of,
@@ -90,6 +99,7 @@ from timonier.upgrades.watching import (
     rolling_back,
     stop_all,
     stopped,
+    switched,
 )
 
 __all__ = ["UpgradeReconciler"]
@@ -97,7 +107,7 @@ __all__ = ["UpgradeReconciler"]
 _POLL: Final = 1.0
 _IMAGE_SECONDS: Final = 300
 _CONFIG: Final = "config"
-_WHILE_IT_RUNS: Final = frozenset({ROLLOUT, VERIFY, BAKE, PAUSE, ROLLBACK})
+_WHILE_IT_RUNS: Final = frozenset({CANARY, PREVIEW, SWITCH, ROLLOUT, PROMOTE, VERIFY, BAKE, PAUSE, ROLLBACK})
 
 Known = Outcome | Progress | None
 
@@ -177,7 +187,7 @@ class _Turn:
             run = self._run(news)
             self._upgrade = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
             if run.hold is not None:
-                await self._sweep(ROLLOUT, VERIFY, BAKE)
+                await self._sweep(VERIFY, BAKE)
             task = await self._look(step) if step.state == "Running" else None
             seen = Seen(task=task, job=self._name_of(step))
         elif story.is_over(upgrade.status):
@@ -256,17 +266,25 @@ class _Turn:
             return backup_name(self._upgrade)
         if kind == RESTORE_DATA:
             return restore_name(self._upgrade)
-        if kind in (PREFLIGHT, MIGRATE, UNDO) or (kind == BAKE and self._asks() is not None):
+        if kind in (PREFLIGHT, MIGRATE, UNDO) or (kind == BAKE and self._asks(step) is not None):
             return self._job(step)
         probe = probe_of(self._upgrade, step.name) if kind == VERIFY else None
         return self._job(step) if probe is not None and probe.exec is None else None
 
-    def _asks(self) -> Mapping[str, Any] | None:
+    def _asks(self, step: StepStatus) -> Mapping[str, Any] | None:
         """What the pod is told that asks for as long as it bakes; None when there is nothing to ask."""
         policy, after = self._upgrade.spec.policy, self._revision(self._upgrade.spec.to_revision)
         if self._application is None or after is None:
             return None
-        return instruction(policy.verify, at_revision(self._application, after), policy.bake_seconds)
+        seconds = bake_seconds(self._upgrade, step.name)
+        return instruction(
+            policy.verify, at_revision(self._application, after), seconds, service=self._asked(step.name)
+        )
+
+    def _asked(self, step: str) -> str | None:
+        """The Service that probes ask, where it is not the Application's: as long as that leads to old pods as well."""
+        alone = self._upgrade.spec.policy.strategy in ("BlueGreen", "Canary") and step != BAKE
+        return next_name(self._target.name) if alone else None
 
     def _job(self, step: StepStatus) -> str:
         return job_name(self._manifest, step.name, step.attempts or 1)
@@ -312,6 +330,24 @@ class _Turn:
         pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
 
+    async def _look_at_beside(self, step: StepStatus) -> Known:
+        revision, application = self._revision(self._upgrade.spec.to_revision), self._application
+        if revision is None or application is None:
+            return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
+        stated = self._upgrade.status["rollout"]["beside"].get("replicas")
+        there = at_revision(application, revision)
+        wanted = desired_replicas(there, self._observer.workload(application)) if stated is None else stated
+        live = self._cache.get(DEPLOYMENTS, Request(self._namespace, next_name(self._target.name)))
+        pods = await self._pods_of(revision)
+        return rolled(sized(there, wanted), revision.name, live, pods, step, self._upgrade.spec.policy, self._now)
+
+    async def _look_at_service(self, step: StepStatus) -> Known:
+        revision, application = self._revision(self._upgrade.spec.to_revision), self._application
+        if revision is None or application is None:
+            return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
+        service = self._cache.get(SERVICES, self._target)
+        return switched(at_revision(application, revision), service, step, self._upgrade.spec.policy, self._now)
+
     async def _look_at_image(self, step: StepStatus) -> Known:
         job, pods = await self._job_of(step)
         if job is None:
@@ -356,13 +392,13 @@ class _Turn:
         if after is None or self._application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
         job, pods = await self._job_of(step)
-        if job is None and self._asks() is not None:
+        if job is None and self._asks(step) is not None:
             return None
         probes: Outcome | Progress | None = None
         if job is not None:
             probes = outcome_of(job, pods) if finished(job) else Progress()
         own = await self._pods_of(after)
-        return baking(own, probes, step, self._upgrade.spec.policy, self._now)
+        return baking(own, probes, step, bake_seconds(self._upgrade, step.name), self._now)
 
     async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """The Job of a step's present attempt, and its pods."""
@@ -375,8 +411,14 @@ class _Turn:
     async def _pods(self) -> tuple[Manifest, ...]:
         """All pods of the application, asked for once in a look."""
         if self._seen_pods is None:
-            self._seen_pods = await self._observer.pods(self._target)
+            self._seen_pods = await self._ask_pods()
         return self._seen_pods
+
+    async def _ask_pods(self) -> tuple[Manifest, ...]:
+        pods = await self._observer.pods(self._target)
+        if self._upgrade.spec.policy.strategy != "BlueGreen":
+            return pods
+        return pods + await self._observer.pods_beside(self._target)
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
         self._manifest, self._upgrade, self._seen_pods = manifest, Upgrade.model_validate(manifest), None
@@ -412,11 +454,21 @@ class _Turn:
         before = self._revision(self._upgrade.spec.from_revision)
         if (missing := store_ready(self._upgrade, application, store, before)) is not None:
             return missing
+        if (taken := await self._cannot_be_beside(application)) is not None:
+            return taken
         pod = command_pod(
             application, (), image=None, config=_CONFIG, volumes=False, live=self._observer.workload(application)
         )
         job = command_job(self._manifest, UPGRADES, self._job(step), image_pod(pod), seconds=_IMAGE_SECONDS)
         return await self._create_job(job) or Progress(again=_POLL)
+
+    async def _cannot_be_beside(self, application: Application) -> Outcome | None:
+        """Why nothing can be tried beside the Application's own workload; None when it can, or is not to be."""
+        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
+            return None
+        name = next_name(self._target.name)
+        found = [await self._applier.live(each, self._namespace, name) for each in (DEPLOYMENTS, SERVICES)]
+        return beside_taken(application, self._observer.workload(application), [each for each in found if each])
 
     async def _migrate(self, step: StepStatus, application: Application) -> Known:
         undo = kind_of(step.name) == UNDO
@@ -451,7 +503,7 @@ class _Turn:
             )
             return Progress()
         seconds = longest_verdict(probe)
-        told = instruction((probe,), application)
+        told = instruction((probe,), application, service=self._asked(step.name))
         if told is not None:
             pod = probe_pod(self._driver.movers.image, told)
         elif probe.job is not None:
@@ -463,11 +515,11 @@ class _Turn:
         return await self._create_job(job) or Progress(again=_POLL)
 
     async def _bake(self, step: StepStatus, _application: Application) -> Known:
-        policy, told = self._upgrade.spec.policy, self._asks()
+        policy, told = self._upgrade.spec.policy, self._asks(step)
         if told is None:
             return Progress(again=_POLL)
         pod = probe_pod(self._driver.movers.image, told)
-        seconds = policy.bake_seconds + max(map(longest_verdict, policy.verify))
+        seconds = bake_seconds(self._upgrade, step.name) + max(map(longest_verdict, policy.verify))
         job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)
         return await self._create_job(job) or Progress(again=_POLL)
 
@@ -499,7 +551,7 @@ class _Turn:
         assert probe.exec is not None  # noqa: S101 - that is what it is
         after = self._revision(self._upgrade.spec.to_revision)
         # Not those of the look that began this: it goes on for long.
-        found = await self._observer.pods(self._target)
+        found = await self._ask_pods()
         pods = [] if after is None else [pod for pod in found if mark_of(pod) == after.mark]
         where = container_of(application, pods, probe.exec.container)
         if not isinstance(where, Container):
@@ -518,7 +570,11 @@ _LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {
     APPROVE: _Turn._look_at_person,
     QUIESCE: _Turn._look_at_stop,
     MIGRATE: _Turn._look_at_command,
+    CANARY: _Turn._look_at_beside,
+    PREVIEW: _Turn._look_at_beside,
+    SWITCH: _Turn._look_at_service,
     ROLLOUT: _Turn._look_at_rollout,
+    PROMOTE: _Turn._look_at_service,
     VERIFY: _Turn._look_at_probe,
     BAKE: _Turn._look_at_bake,
     PAUSE: _Turn._look_at_person,

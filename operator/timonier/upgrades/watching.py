@@ -8,8 +8,10 @@ from timonier.api.application import Application
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment, stamp
 from timonier.api.policies import UpgradePolicy
+from timonier.api.references import NEXT_LABEL
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
+from timonier.applications.exposure import has_service
 from timonier.applications.reasons import Reason as Trouble
 from timonier.applications.reasons import Words
 from timonier.applications.revisions import Revision
@@ -21,7 +23,7 @@ from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.reasons import Reason
-from timonier.upgrades.plan import RECOVER, at_stake
+from timonier.upgrades.plan import RECOVER, SWITCH, at_stake
 
 __all__ = [
     "PULL_PATIENCE",
@@ -34,12 +36,15 @@ __all__ = [
     "rolling_back",
     "stop_all",
     "stopped",
+    "switched",
 ]
 
 PULL_PATIENCE: Final = 30.0
 """Seconds that an image may take to be pulled again after a failure: registries have bad moments."""
 _POLL: Final = 1.0
 _LEAST_PATIENCE: Final = 300
+_SETTLES: Final = 5.0
+"""Seconds from when a Service states other pods until every node leads there, with much to spare."""
 _POD_PATIENCE: Final = 60.0
 _UNREADY_PATIENCE: Final = 30.0
 _MOST_RESTARTS: Final = 3
@@ -239,10 +244,28 @@ def _restarts(pod: Manifest) -> int:
     return max((status.get("restartCount", 0) for status in statuses), default=0)
 
 
-def baking(
-    pods: Sequence[Manifest], probes: Outcome | Progress | None, step: StepStatus, policy: UpgradePolicy, now: datetime
+def switched(
+    application: Application, service: Manifest | None, step: StepStatus, policy: UpgradePolicy, now: datetime
 ) -> Outcome | Progress:
-    """Whether the new revision stays well. `pods` are those of it; `probes` is how asking it again and again goes."""
+    """Whether the Application's Service leads where it is to, and has for long enough that nobody is on the old way."""
+    if not has_service(application):
+        return Outcome()
+    to_next = step.name == SWITCH
+    selector = (service or {}).get("spec", {}).get("selector", {})
+    if service is None or (NEXT_LABEL in selector) != to_next:
+        told = f"the Service is to lead to the pods {'beside' if to_next else 'of'} the Application's own workload"
+        return _in_time(told, step, policy.progress_deadline_seconds, Reason.PROGRESS_DEADLINE_EXCEEDED, now)
+    left = _SETTLES - _waited(step, now)
+    return Progress("requests find their new way", left) if left > 0 else Outcome()
+
+
+def baking(
+    pods: Sequence[Manifest], probes: Outcome | Progress | None, step: StepStatus, seconds: int, now: datetime
+) -> Outcome | Progress:
+    """Whether the new revision stays well for so many `seconds`.
+
+    `pods` are those of it; `probes` is how asking it again and again goes.
+    """
     begun = moment(step.start_time) if step.start_time else now
     for pod in pods:
         if (words := _unwell(pod, begun, now)) is not None:
@@ -250,9 +273,9 @@ def baking(
     if isinstance(probes, Outcome) and probes.error is not None:
         reason = Reason.BAKE_FAILED if probes.error is Reason.VERIFICATION_FAILED else probes.error
         return Outcome(reason, probes.message)
-    left = policy.bake_seconds - (now - begun).total_seconds()
+    left = seconds - (now - begun).total_seconds()
     if left > 0:
-        return Progress(f"it is watched for {policy.bake_seconds} s", min(left, 2.0))
+        return Progress(f"it is watched for {seconds} s", min(left, 2.0))
     return Progress("the last probes are under way", _POLL) if isinstance(probes, Progress) else Outcome()
 
 

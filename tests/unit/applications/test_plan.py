@@ -69,7 +69,7 @@ def after(result: Plan, before: Observed = Observed()) -> Observed:  # noqa: B00
         for resource, manifests in before.objects.items()
         for manifest in manifests
     }
-    for gone in result.delete:
+    for gone in (*result.delete, *result.delete_last):
         del world[gone.resource, gone.name]
     for step in result.apply:
         key = (step.resource, step.manifest["metadata"]["name"])
@@ -127,7 +127,9 @@ def test_the_service_of_the_members_comes_first_and_each_has_its_name() -> None:
 @RANDOM
 @given(applications())
 def test_what_is_looked_up_before_planning_is_what_is_planned(web: Application) -> None:
-    assert set(wanted_objects(web)) == {(BY_KIND[kind], name) for kind, name in steps(plan(web, Observed(), NOW))}
+    assert set(wanted_objects(Course(web))) == {
+        (BY_KIND[kind], name) for kind, name in steps(plan(web, Observed(), NOW))
+    }
 
 
 @RANDOM
@@ -162,7 +164,7 @@ def test_from_any_spec_to_any_other_in_one_plan(first: dict[str, Any], second: d
         assert found is not None
         assert step.manager == MANAGER
         assert not differs(step.manifest, found, MANAGER)
-    fresh = set(wanted_objects(web))
+    fresh = set(wanted_objects(Course(web)))
     left = {
         (resource, manifest["metadata"]["name"])
         for resource, manifests in changed.objects.items()
@@ -177,7 +179,7 @@ def test_the_number_of_pods_survives_a_change_of_who_decides(first: dict[str, An
     assume(first["workload"]["kind"] == second["workload"]["kind"])
     before, web = application(first), application(second)
     world = after(plan(before, Observed(), NOW))
-    workload = wanted_objects(web)[0]
+    workload = wanted_objects(Course(web))[0]
     replicas = (world.find(*workload) or {})["spec"].get("replicas", 1)
     changed = after(plan(web, world, NOW), world)
     now = (changed.find(*workload) or {})["spec"].get("replicas", 1)
@@ -221,7 +223,7 @@ def _all(web: Application) -> list[tuple[Resource, Manifest]]:
 @RANDOM
 @given(applications(), st.data())
 def test_what_belongs_to_somebody_else_is_neither_written_nor_deleted(web: Application, data: st.DataObject) -> None:
-    owners = {target: data.draw(st.sampled_from(OWNERS)) for target in wanted_objects(web)}
+    owners = {target: data.draw(st.sampled_from(OWNERS)) for target in wanted_objects(Course(web))}
     world = observed(*(owned_by(owner, web, *target) for target, owner in owners.items()))
     mine = {
         target
@@ -232,7 +234,7 @@ def test_what_belongs_to_somebody_else_is_neither_written_nor_deleted(web: Appli
     written = {(step.resource, step.manifest["metadata"]["name"]) for step in result.apply}
     assert written <= mine
     stalled = {condition["type"]: condition for condition in result.status["conditions"]}["Stalled"]
-    if wanted_objects(web)[0] not in mine:
+    if wanted_objects(Course(web))[0] not in mine:
         assert written == set()  # without the workload nothing else is of use
     else:
         headless = {(SERVICES, "web-headless")}  # an adopted workload has its own
@@ -252,11 +254,11 @@ def test_only_what_is_controlled_is_deleted_and_volumes_never_are(
 ) -> None:
     assume(first["workload"]["kind"] == second["workload"]["kind"])
     before, web = application(first), application(second)
-    owners = {target: data.draw(st.sampled_from(OWNERS)) for target in wanted_objects(before)}
-    owners[wanted_objects(before)[0]] = "ours"
+    owners = {target: data.draw(st.sampled_from(OWNERS)) for target in wanted_objects(Course(before))}
+    owners[wanted_objects(Course(before))[0]] = "ours"
     world = observed(*(owned_by(owner, before, *target) for target, owner in owners.items()))
     deleted = {(gone.resource, gone.name) for gone in plan(web, world, NOW).delete}
-    unwanted = set(owners) - set(wanted_objects(web))
+    unwanted = set(owners) - set(wanted_objects(Course(web)))
     assert deleted == {
         target for target in unwanted if owners[target] == "ours" and target[0] != PERSISTENT_VOLUME_CLAIMS
     }
@@ -497,8 +499,8 @@ def test_volumes_of_a_revision_that_is_coming_are_made_beside_those_that_there_a
     new = {"name": "new", "size": "1Gi", "mountPath": "/new"}
     here, coming = application({"workload": {"storage": [old]}}), application({"workload": {"storage": [old, new]}})
     claims = [(PERSISTENT_VOLUME_CLAIMS, name) for name in ("web-old", "web-new")]
-    assert [target for target in wanted_objects(here, coming) if target[0] == PERSISTENT_VOLUME_CLAIMS] == claims
     going = Course(here, hold="upgrade web-2", coming=coming)
+    assert [target for target in wanted_objects(going) if target[0] == PERSISTENT_VOLUME_CLAIMS] == claims
     made = plan(here, Observed(going=going), NOW).apply
     applied = [step.manifest for step in made if step.resource == PERSISTENT_VOLUME_CLAIMS]
     assert [manifest["metadata"]["name"] for manifest in applied] == ["web-old", "web-new"]

@@ -481,6 +481,21 @@ def test_a_volume_that_only_the_new_revision_has_is_known_while_all_pods_are_sto
     assert world.turn().coming is None
 
 
+def test_what_is_tried_beside_is_what_the_upgrade_says() -> None:
+    world = settled("1")
+    world.change("2")
+    assert world.turn().beside is None
+    world.rollout("web-1", beside={"revision": "web-2", "replicas": 1, "traffic": "Shared"})
+    made = world.turn()
+    assert made.beside is not None
+    assert (tag(made), made.beside.application.spec.workload.image.tag) == ("1", "2")
+    assert (made.beside.revision, made.beside.mark, made.beside.replicas, made.beside.traffic) == (
+        "web-2", "web-2", 1, "Shared",
+    )  # fmt: skip
+    world.end("Failed")
+    assert world.turn().beside is None
+
+
 def test_the_time_out_leaves_room_for_all_that_a_policy_asks_for() -> None:
     world = World(migrations=[{"name": "m", "command": ["up"], "timeoutSeconds": 5000, "backoffLimit": 1}])
     world.spec["backup"] = {"storeRef": {"name": "s"}, "timeoutSeconds": 20000}

@@ -11,6 +11,7 @@ from timonier.api.application import Application
 from timonier.api.backup_store import BackupStore
 from timonier.api.moments import stamp
 from timonier.api.upgrade import Upgrade
+from timonier.applications.children import owner_reference
 from timonier.applications.revisions import Revision, read_revision
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
@@ -19,6 +20,8 @@ from timonier.upgrades.data import backup_before, made_backup, made_restore, res
 from timonier.upgrades.plan import (
     Surroundings,
     approved,
+    bake_seconds,
+    beside_taken,
     forbidden,
     migration_of,
     obstacle,
@@ -118,6 +121,96 @@ def test_all_that_a_policy_may_ask_for_comes_in_its_order() -> None:
 def test_whether_it_backs_up_first(before: str, app: dict[str, Any], backs_up: bool) -> None:
     begun, _ = follow(application(app), backupBefore=before)
     assert ("Backup" in begun) == backs_up
+
+
+CANARY = {"strategy": "Canary", "canary": [{"replicas": 1, "seconds": 30}, {"replicas": 3, "seconds": 60}]}
+MAIN = {"revision": "web-1"}
+
+
+def beside(traffic: str, **fields: Any) -> dict[str, Any]:
+    return {"beside": {"revision": "web-2", "traffic": traffic, **fields}}
+
+
+def rollouts(status: dict[str, Any], **policy: Any) -> dict[str, Any]:
+    """What is to run once each step has begun."""
+    run = run_of(upgrade(status, **policy), application(), NOW)
+    return {plan.name: plan.mark["rollout"] for plan in run.plans if "rollout" in plan.mark}
+
+
+def test_with_blue_green_all_is_led_to_pods_that_are_known_to_be_good_and_back_at_once() -> None:
+    policy = {"strategy": "BlueGreen", "verify": [VERIFY], "bakeSeconds": 30, "migrations": [SCHEMA]}
+    begun, status = follow(**policy)
+    assert [step.partition(":")[0] for step in begun] == [
+        "Preflight", "Migrate/schema", "Preview", "Verify/page", "Switch", "Bake", "Rollout", "Promote",
+    ]  # fmt: skip
+    assert "downtime" not in status
+    new = {"revision": "web-2"}
+    assert rollouts({}, **policy) == {
+        "Migrate/schema": MAIN,
+        "Preview": MAIN | beside("None"),
+        "Switch": MAIN | beside("All"),
+        "Rollout": new | beside("All"),
+        "Promote": new | beside("None"),
+        "Rollback": MAIN,
+        "Recover": MAIN,
+    }
+    for step, reason in (("Preview", "ProgressDeadlineExceeded"), ("Bake", "BakeFailed"), ("Switch", "CrashLoop")):
+        error = Outcome(Reason(reason) if step != "Preview" else Reason.REFUSED, "bad")
+        begun, status = follow(fails={step: error}, **policy)
+        assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+        assert (status["rollbackReason"], status["rollout"]) == (reason, MAIN)
+
+
+def test_with_canary_more_and_more_pods_are_watched() -> None:
+    begun, status = follow(**CANARY, verify=[VERIFY], bakeSeconds=10)
+    assert [step.partition(":")[0] for step in begun] == [
+        "Preflight", "Canary/1", "Verify/page", "Bake/1", "Canary/2", "Bake/2", "Rollout", "Bake",
+    ]  # fmt: skip
+    assert rollouts({}, **CANARY) == {
+        "Canary/1": MAIN | beside("Shared", replicas=1),
+        "Canary/2": MAIN | beside("Shared", replicas=3),
+        "Rollout": {"revision": "web-2"} | beside("Shared", replicas=3),
+        "Rollback": MAIN,
+        "Recover": MAIN,
+    }
+    assert [bake_seconds(upgrade(**CANARY, bakeSeconds=10), step) for step in ("Bake/1", "Bake/2", "Bake")] == [
+        30,
+        60,
+        10,
+    ]
+    begun, status = follow(fails={"Bake/2": Outcome(Reason.BAKE_FAILED, "bad")}, **CANARY)
+    assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
+    assert (status["rollbackReason"], status["rollout"]) == ("BakeFailed", MAIN)
+
+
+@pytest.mark.parametrize(("policy", "first"), [(CANARY, "Canary/1"), ({"strategy": "BlueGreen"}, "Preview")])
+def test_what_is_tried_begins_again_after_a_time_without_pods(policy: dict[str, Any], first: str) -> None:
+    made = drive({}, application(), NOW, Seen(), **policy)
+    while not (made.start and made.start.name == "Rollout"):
+        made = drive(made.status, application(), NOW, Seen(task=Outcome()), **policy)
+    made = drive(made.status, application({"suspend": True}), NOW, Seen(task=Outcome()), **policy)
+    made = drive(made.status, application(), NOW, Seen(), **policy)
+    assert made.start is not None
+    assert (made.start.name, made.start.attempts) == (first, 2)
+    assert made.status["rollout"]["revision"] == "web-1"
+
+
+def test_what_cannot_be_tried_beside_is_said_before_anything_else() -> None:
+    here = application()
+    ours = {"kind": "Service", "metadata": {"name": "web-next", "ownerReferences": [owner_reference(here)]}}
+    theirs = {"kind": "Service", "metadata": {"name": "web-next"}}
+    adopted = {"metadata": {"annotations": {"timonier.dev/adopted": "true"}}}
+    volume = {"name": "data", "size": "1Gi", "mountPath": "/data"}
+    one_pod, members = ({"workload": {"kind": kind, "storage": [volume]}} for kind in ("Deployment", "StatefulSet"))
+    assert beside_taken(here, {"metadata": {}}, [ours]) is beside_taken(here, None, []) is None
+    for found in (
+        beside_taken(here, None, [ours, theirs]),
+        beside_taken(here, adopted, []),
+        beside_taken(application(one_pod), None, []),
+        beside_taken(application(members), None, []),
+    ):
+        assert found is not None
+        assert found.error is Reason.PREFLIGHT_FAILED
 
 
 def test_what_fails_before_anything_was_touched_leaves_nothing_to_undo() -> None:

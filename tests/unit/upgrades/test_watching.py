@@ -26,6 +26,7 @@ from timonier.upgrades.watching import (
     rolling_back,
     stop_all,
     stopped,
+    switched,
 )
 
 Manifest = dict[str, Any]
@@ -250,6 +251,22 @@ def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() ->
     assert back_to(stopped_now, [], [], held) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "there", "other"), [("Switch", "next", "application"), ("Promote", "application", "next")]
+)
+def test_requests_go_where_the_service_leads_a_moment_after_it_does(name: str, there: str, other: str) -> None:
+    ports = application({"workload": {"ports": [{"name": "http", "containerPort": 80}]}})
+
+    def look(label: str | None, ago: float) -> Reason | str | None:
+        service = {"spec": {"selector": {f"timonier.dev/{label}": "web"}}} if label else None
+        return said(switched(ports, service, step(name, ago), POLICY, NOW))
+
+    assert look(there, 1) == look(other, 59) == look(None, 59) == "goes on"
+    assert look(there, 6) is None
+    assert look(other, 61) is look(None, 61) is Reason.PROGRESS_DEADLINE_EXCEEDED
+    assert said(switched(application(), None, step(name), POLICY, NOW)) is None  # it has no Service
+
+
 def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
     container = {"name": "web", "state": {"waiting": waiting}} if waiting else {}
     found = {"status": {"containerStatuses": [container] if container else [], "phase": "Pending", **status}}
@@ -284,7 +301,7 @@ def test_a_pod_that_is_refused_is_said_with_the_reason() -> None:
 
 
 def bake(*pods: Manifest, probes: Outcome | Progress | None = None, ago: float = 5) -> Reason | str | None:
-    return said(baking(pods, probes, step("Bake", ago), POLICY, NOW))
+    return said(baking(pods, probes, step("Bake", ago), POLICY.bake_seconds, NOW))
 
 
 def test_it_must_stay_well_for_so_long() -> None:

@@ -1,0 +1,128 @@
+"""What an Upgrade tries beside an Application's own workload: which objects, who reaches it, and when it goes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from harness.application_specs import application
+from harness.live_objects import live
+from timonier.api.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUME_CLAIMS,
+    SERVICES,
+    Resource,
+)
+from timonier.applications.plan import Observed, Plan, plan, wanted_objects
+from timonier.applications.revisions import Beside, Course, Traffic
+
+NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
+LABEL, NEXT = "timonier.dev/application", "timonier.dev/next"
+SHARED = {"name": "data", "size": "1Gi", "mountPath": "/data", "accessMode": "ReadWriteMany"}
+OLD = {"workload": {"ports": [{"name": "http", "containerPort": 8080}]}, "config": {"env": {"A": "old"}}}
+NEW = {
+    "workload": {
+        "image": {"repository": "web", "tag": "2"},
+        "ports": [{"name": "http", "containerPort": 9090}],
+        "storage": [SHARED],
+    },
+    "config": {"env": {"A": "new"}, "files": {"/etc/web.conf": "new"}},
+}
+OWN = [
+    (CONFIG_MAPS, "web-next-config"),
+    (NETWORK_POLICIES, "web-next"),
+    (SERVICES, "web-next"),
+    (DEPLOYMENTS, "web-next"),
+]
+
+Manifest = dict[str, Any]
+
+
+def course(traffic: Traffic = "None", replicas: int | None = None, old: Manifest = OLD) -> Course:
+    beside = Beside(application(NEW), "web-2", "web-2", replicas, traffic)
+    return Course(application(old), revision="web-1", beside=beside)
+
+
+def decide(going: Course, *found: Manifest) -> Plan:
+    kinds = {resource.kind: resource for resource in (CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES)}
+    objects: dict[Resource, list[Manifest]] = {}
+    for manifest in found:
+        objects.setdefault(kinds[manifest["kind"]], []).append(manifest)
+    return plan(going.application, Observed(objects, going=going), NOW)
+
+
+def applied(result: Plan) -> dict[tuple[Resource, str], Any]:
+    return {(step.resource, step.manifest["metadata"]["name"]): step.manifest for step in reversed(result.apply)}
+
+
+def test_it_has_pods_a_configuration_a_service_and_a_policy_of_its_own() -> None:
+    result = decide(course())
+    made = applied(result)
+    own = [name for name in made if name[1].startswith("web-next")][::-1]
+    assert own == OWN
+    assert set(wanted_objects(course())) == set(made)
+    assert made[CONFIG_MAPS, "web-next-config"]["data"]["env.A"] == "new"
+    assert made[CONFIG_MAPS, "web-config"]["data"] == {"env.A": "old"}
+    pod = made[DEPLOYMENTS, "web-next"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (variable,) = container["env"]
+    assert variable["valueFrom"]["configMapKeyRef"]["name"] == "web-next-config"
+    assert {volume["name"]: volume for volume in pod["volumes"]} == {
+        "data": {"name": "data", "persistentVolumeClaim": {"claimName": "web-data"}},
+        "timonier-config": {"name": "timonier-config", "configMap": {"name": "web-next-config"}},
+    }
+    assert (PERSISTENT_VOLUME_CLAIMS, "web-data") in made
+    assert made[SERVICES, "web-next"]["spec"]["ports"][0]["port"] == 9090
+    assert made[NETWORK_POLICIES, "web-next"]["spec"]["podSelector"] == {"matchLabels": {NEXT: "web"}}
+    assert all(NEXT in made[name]["metadata"]["labels"] for name in own)
+    owners = {made[name]["metadata"]["ownerReferences"][0]["name"] for name in own}
+    assert owners == {"web"}
+
+
+@pytest.mark.parametrize(
+    ("traffic", "selected", "leads_to"), [("None", False, LABEL), ("Shared", True, LABEL), ("All", False, NEXT)]
+)
+def test_whom_the_service_leads_to(traffic: Traffic, selected: bool, leads_to: str) -> None:
+    made = applied(decide(course(traffic)))
+    pods = made[DEPLOYMENTS, "web-next"]["spec"]["template"]["metadata"]["labels"]
+    assert ((LABEL in pods), pods[NEXT], pods["app.kubernetes.io/instance"]) == (selected, "web", "web")
+    assert made[DEPLOYMENTS, "web-next"]["spec"]["selector"] == {"matchLabels": {NEXT: "web"}}
+    assert made[SERVICES, "web"]["spec"]["selector"] == {leads_to: "web"}
+    assert made[SERVICES, "web"]["spec"]["ports"][0]["port"] == (9090 if traffic == "All" else 8080)
+    assert made[SERVICES, "web-next"]["spec"]["selector"] == {NEXT: "web"}
+
+
+def replicas(going: Course, *found: Manifest) -> int:
+    count: int = applied(decide(going, *found))[DEPLOYMENTS, "web-next"]["spec"]["replicas"]
+    return count
+
+
+def test_it_has_as_many_pods_as_the_first_or_those_that_are_stated_and_none_without_any() -> None:
+    many = OLD | {"scaling": {"replicas": 5}}
+    assert (replicas(course(old=many)), replicas(course(replicas=2, old=many))) == (5, 2)
+    for none in ({"suspend": True}, {"scaling": {"replicas": 0}}):
+        assert (replicas(course(old=OLD | none)), replicas(course(replicas=2, old=OLD | none))) == (0, 0)
+    scaling = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [{"type": "cpu", "target": 70}]}}
+    scaled = OLD | {"scaling": scaling, "workload": OLD["workload"] | {"resources": {"requests": {"cpu": "1"}}}}
+    made = applied(plan(application(scaled), Observed(), NOW))[DEPLOYMENTS, "web"]
+    assert replicas(course(old=scaled), live(made | {"spec": made["spec"] | {"replicas": 7}})) == 7
+
+
+def test_it_goes_once_everything_else_is_as_it_is_to_be() -> None:
+    there = [live(manifest) for (_, name), manifest in applied(decide(course("All"))).items() if name != "web-data"]
+    result = decide(Course(application(OLD), revision="web-1"), *there)
+    assert result.delete == ()
+    assert {(gone.resource, gone.name) for gone in result.delete_last} == set(OWN)
+    assert applied(result)[SERVICES, "web"]["spec"]["selector"] == {LABEL: "web"}
+    assert decide(course("All"), *there).delete_last == ()
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_what_is_of_another_under_its_name_is_left_alone(adopt: bool) -> None:
+    foreign = {"kind": "Deployment", "metadata": {"name": "web-next", "uid": "theirs"}, "spec": {}}
+    result = decide(course(old=OLD | {"adopt": adopt}), foreign)
+    assert (DEPLOYMENTS, "web-next") not in applied(result)
+    assert result.blocked
+    assert decide(Course(application(OLD)), foreign).delete_last == ()
