@@ -1,5 +1,6 @@
 """Upgrades of a shop with real pods, data and requests: to a good version, and back from bad ones."""
 
+import time
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from harness.shop import (
 )
 from harness.stores import Stores
 from harness.upgrades import seconds_to_roll_back, step_states, wait_upgrade, wait_upgrade_step
-from timonier.api.resources import APPLICATIONS, LEASES, SERVICES, STATEFUL_SETS
+from timonier.api.resources import APPLICATIONS, DEPLOYMENTS, LEASES, SERVICES, STATEFUL_SETS
 
 pytestmark = pytest.mark.node
 
@@ -188,3 +189,55 @@ def test_a_stateful_set_comes_back_although_its_pod_never_gets_ready_and_an_imag
     assert step_states(failed)["Rollout"] == "Skipped"
     assert {pod["metadata"]["uid"] for pod in kube.list(PODS, namespace, "timonier.dev/application=files")} == pods
     print(kubectl("get", "applications,upgrades", "--namespace", namespace))
+
+
+def test_a_new_version_is_tried_beside_the_old_one_by_some_requests_or_by_none(
+    kube: Kube, kubectl: Kubectl, shop_namespace: str
+) -> None:
+    namespace = shop_namespace
+    canary = {"strategy": "Canary", "canary": [{"replicas": 1, "seconds": 8}], "verify": [VERIFY]}
+    green = {"strategy": "BlueGreen", "verify": [VERIFY], "bakeSeconds": 5}
+
+    def shop_of(version: str, policy: Manifest) -> Manifest:
+        return shop_application(namespace, version, replicas=2, upgrade=policy)
+
+    kube.apply(shop_of("v1", canary))
+    kube.wait_condition(namespace, "shop", "Ready", seconds=90)
+    with visiting(orders_url(kube, namespace)) as visits:
+        kube.apply(shop_of("v2", canary | {"migrations": [MIGRATION]}))
+        wait_upgrade_step(kube, namespace, "shop-2", "Bake/1", seconds=120)
+        before = visits.good.copy()
+        wait_upgrade_step(kube, namespace, "shop-2", "Rollout")
+        share = visits.good - before
+        made = wait_upgrade(kube, namespace, "shop-2")
+    print(f"canary of v2: {dict(share)} while one of three, {made['duration']}, {visits.failures} failed")
+    assert visits.failures == []
+    assert 0.15 < share["v2"] / share.total() < 0.55
+    kube.wait("only v2 runs", lambda: images(kube, namespace) == {"example.test/shop:v2"}, 60)
+    # What is bad gets a share of the requests at most, or none at all.
+    for name, policy in (("shop-3", canary), ("shop-4", green)):
+        with visiting(orders_url(kube, namespace)) as visits:
+            kube.apply(shop_of("v5", policy))
+            failed = wait_upgrade(kube, namespace, name, phase="Failed", seconds=120)
+        print(f"v5 by {policy['strategy']}: {dict(visits.good)}, {visits.failures} failed")
+        assert (failed["rollbackReason"], failed["rolledBack"]) == ("VerificationFailed", True)
+        assert visits.failures == []
+        assert images(kube, namespace) == {"example.test/shop:v2"}
+        time.sleep(1)  # until no request is on its way to what goes
+        assert (0 < visits.good["v5"] < visits.good["v2"]) == (policy is canary)
+        assert (visits.good["v5"] == 0) == (policy is green)
+    # What is good gets all of them from one moment to the next.
+    with visiting(orders_url(kube, namespace)) as visits:
+        kube.apply(shop_of("v1", green))
+        wait_upgrade_step(kube, namespace, "shop-5", "Switch", seconds=120)
+        kube.wait("v1 serves", lambda: visits.good["v1"] > 5)
+        time.sleep(1)
+        before = visits.good.copy()
+        wait_upgrade_step(kube, namespace, "shop-5", "Rollout")
+        serving = visits.good - before
+        made = wait_upgrade(kube, namespace, "shop-5", seconds=180)
+    print(f"v1 beside v2: {dict(serving)} once switched, {made['duration']}, {visits.failures} failed")
+    print(kubectl("get", "applications,upgrades,deployments,services", "--namespace", namespace))
+    assert visits.failures == []
+    assert (serving["v2"], serving["v1"] > 5) == (0, True)
+    kube.wait("nothing is left beside it", lambda: kube.get(DEPLOYMENTS, namespace, "shop-next") is None)

@@ -157,7 +157,12 @@ def rolling_back(
     """
     found = workload or {"metadata": {}}
     stated = mark_of(found) == upgrade.spec.from_revision
-    if not stated or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
+    tried = any(NEXT_LABEL in pod["metadata"].get("labels", {}) and not _goes(pod) for pod in pods)
+    if (
+        tried
+        or not stated
+        or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1)
+    ):
         patience = max(upgrade.spec.policy.progress_deadline_seconds, _LEAST_PATIENCE)
         told = "the revision before is being brought back" + (f"; {obstacle}" if obstacle else "")
         return _in_time(told, step, patience, Reason.NOT_READY, now)
@@ -167,6 +172,10 @@ def rolling_back(
         return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
     suspended = upgrade.status.get("rollout", {}).get("suspended")
     return has_stopped(workload, pods) if suspended and at_stake(upgrade) else Outcome()
+
+
+def _goes(pod: Manifest) -> bool:
+    return "deletionTimestamp" in pod["metadata"] or has_ended(pod)
 
 
 def loader(

@@ -181,6 +181,16 @@ def test_a_workload_that_cannot_be_written_is_not_waited_for_without_end() -> No
     assert told.trouble == "the revision before is being brought back; a claim is refused"
 
 
+def test_what_was_tried_beside_is_on_its_way_out_before_it_counts_as_rolled_back() -> None:
+    found = undoing("None", **MIGRATED)
+    tried, going = pod(), pod()
+    for each in (tried, going):
+        each["metadata"]["labels"] = {"timonier.dev/next": "web"}
+    going["metadata"]["deletionTimestamp"] = stamp(NOW)
+    assert back_to(workload(), [pod(), tried], [], found) == "goes on"
+    assert back_to(workload(), [pod(), going], [], found) is None
+
+
 def test_data_is_loaded_once_an_old_pod_is_ready() -> None:
     def waits(*pods: Manifest, ago: float = 5, **spec: Any) -> bool:
         return loader(application(spec), pods, step("RestoreData", ago), POLICY, NOW) is not None
