@@ -18,7 +18,8 @@ from harness.fixtures import Installation
 from harness.kube import SECRETS, Kube, Manifest
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
-from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES
+from harness.snapshots import install_snapshots, snapshot_driver
+from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, VOLUME_SNAPSHOTS
 from timonier.runs.names import made_name
 
 pytestmark = pytest.mark.cluster
@@ -320,3 +321,65 @@ def test_an_api_server_that_is_unwell_for_a_while_only_delays_it(
         "restore": 1,
     }
     assert min(refusals[status] for status in (429, 500, 503)) > 0
+
+
+SNAPPED = {"method": "Snapshot", "storeRef": {"name": "offsite"}}
+
+
+def test_a_snapshot_is_copied_and_let_go_and_holds_up_the_application_no_longer_than_it_takes(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    hooks = {name: [{"name": name, "job": {"command": [name]}}] for name in ("pre", "post")}
+    install_snapshots(kube)
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace, backup=SNAPPED | {"hooks": hooks}))
+        wait_store(kube, namespace)
+        kube.apply(backup(namespace, "web"))
+        (name,) = kube.wait(
+            "a snapshot is asked for",
+            lambda: [found["metadata"]["name"] for found in kube.list(VOLUME_SNAPSHOTS, namespace)],
+        )
+        asked = kube.get(VOLUME_SNAPSHOTS, namespace, name)
+        assert asked is not None
+        assert asked["spec"]["source"] == {"persistentVolumeClaimName": "web-data"}
+        assert movers.of("backup") == []
+        with snapshot_driver(cluster.kubeconfig, namespace):
+            made = wait_over(kube, namespace, "first", seconds=60)["status"]
+    names = [step["name"] for step in made["steps"]]
+    assert names == ["PreHook/pre", "Snapshot", "PostHook/post", "Transfer", "Release"]
+    assert {step["state"] for step in made["steps"]} == {"Succeeded"}
+    assert (made["method"], made["volumes"], made["snapshotID"]) == ("Snapshot", ["data"], "5" * 64)
+    (told,) = movers.of("backup")
+    assert (told["paths"], told["tags"]["method"]) == (["/data/data"], "Snapshot")
+    kube.wait("the snapshot is let go", lambda: kube.list(VOLUME_SNAPSHOTS, namespace) == [])
+
+
+def test_a_snapshot_that_fails_lets_the_application_go_on(
+    cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
+) -> None:
+    hooks = {"post": [{"name": "thaw", "job": {"command": ["thaw"]}}]}
+    install_snapshots(kube)
+    with played(cluster.kubeconfig, namespace) as movers:
+        kube.apply(*waiting_store(namespace), *application_with_volume(namespace, backup=SNAPPED | {"hooks": hooks}))
+        wait_store(kube, namespace)
+        kube.apply(backup(namespace, "web"))
+        (name,) = kube.wait(
+            "a snapshot is asked for",
+            lambda: [found["metadata"]["name"] for found in kube.list(VOLUME_SNAPSHOTS, namespace)],
+        )
+        error = {"status": {"readyToUse": False, "error": {"message": "no room in the array"}}}
+        kube.patch(VOLUME_SNAPSHOTS, namespace, name, error, "status")
+
+        def told() -> bool:
+            steps = (kube.get(BACKUPS, namespace, "first") or {})["status"]["steps"]
+            return any("no room in the array" in step.get("message", "") for step in steps)
+
+        kube.wait("it says what is in the way", told)
+        kube.patch(BACKUPS, namespace, "first", {"spec": {"cancel": True}})
+        made = wait_over(kube, namespace, "first", phase="Cancelled")["status"]
+    states = {step["name"]: step["state"] for step in made["steps"]}
+    assert states == {
+        "Snapshot": "Failed", "PostHook/thaw": "Succeeded", "Transfer": "Skipped", "Release": "Succeeded",
+    }  # fmt: skip
+    assert movers.of("backup") == []
+    kube.wait("the snapshot is let go", lambda: kube.list(VOLUME_SNAPSHOTS, namespace) == [])

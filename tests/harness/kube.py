@@ -31,6 +31,7 @@ _EXTRA = (
     Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
     Resource("", "v1", "resourcequotas", "ResourceQuota"),
     Resource("", "v1", "nodes", "Node", namespaced=False),
+    Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False),
     Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False),
 )
 _BY_KIND = {

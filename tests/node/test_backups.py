@@ -13,6 +13,7 @@ from harness.kube import PODS, Kube, Manifest
 from harness.operator_process import OperatorProcess
 from harness.permissions import NODE_ONLY_BACKUPS, exercised
 from harness.shop import CHECKSUM, DUMP, LOAD, database_application, files_application, rows
+from harness.snapshots import CLASS, snapshot_driver
 from harness.stores import Stores, damage
 from timonier.api.resources import (
     APPLICATIONS,
@@ -21,6 +22,7 @@ from timonier.api.resources import (
     LEASES,
     PERSISTENT_VOLUME_CLAIMS,
     RESTORES,
+    VOLUME_SNAPSHOTS,
 )
 
 pytestmark = pytest.mark.node
@@ -420,3 +422,35 @@ def test_a_backup_is_restored_on_trial_by_schedule_and_on_demand(
         60,
     )
     assert checksum(kubectl, files) == before
+
+
+def test_a_snapshot_has_what_was_there_at_one_moment_while_the_application_goes_on(
+    cluster: Any, kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, mover: str,
+    stores: Stores, tmp_path: Path,
+) -> None:  # fmt: skip
+    def hook(name: str, script: str) -> Manifest:
+        return {"name": name, "exec": {"command": ["sh", "-c", script]}}
+
+    storage = {"name": "data", "size": "1Gi", "mountPath": "/data", "storageClassName": CLASS}
+    hooks = {"pre": [hook("freeze", "touch /data/frozen")], "post": [hook("thaw", "mv /data/frozen /data/later")]}
+    policy = {"method": "Snapshot", "storeRef": {"name": "offsite"}, "hooks": hooks}
+    with snapshot_driver(cluster.kubeconfig, namespace, tmp_path):
+        kube.apply(*server_store(namespace, stores()))
+        kube.apply(files_application(namespace, workload={"storage": [storage]}, backup=policy))
+        kube.wait_condition(namespace, "files", "Ready", seconds=60)
+        in_files(kubectl, namespace, "dd if=/dev/urandom of=/data/big bs=1M count=64")
+        before = in_files(kubectl, namespace, "sha256sum /data/big")
+        kube.apply(backup(namespace, "files"))
+        made = wait_over(kube, namespace, "first")["status"]
+        print(kubectl("get", "backups,pods,pvc", "--namespace", namespace))
+        times = {step["name"]: step for step in made["steps"]}
+        assert times["PostHook/thaw"]["endTime"] <= times["Transfer"]["startTime"]
+        assert (made["method"], made["files"], made["bytes"]) == ("Snapshot", 2, 64 << 20)
+        assert kube.list(VOLUME_SNAPSHOTS, namespace) == []
+        claims = [found["metadata"]["name"] for found in kube.list(PERSISTENT_VOLUME_CLAIMS, namespace)]
+        assert claims == ["files-data"]
+        in_files(kubectl, namespace, "rm /data/big; echo new > /data/new")
+        kube.apply(restore(namespace, "files"))
+        wait_over(kube, namespace, "back", resource=RESTORES, seconds=120)
+        assert in_files(kubectl, namespace, "ls /data").split() == ["big", "frozen"]
+        assert in_files(kubectl, namespace, "sha256sum /data/big") == before

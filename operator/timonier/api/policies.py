@@ -95,22 +95,18 @@ class BackupPolicy(Model):
                 ".command",
             ),
             (
-                "!has(self.verify) || !has(self.verify.job) || !has(self.method) || self.method == 'Files'",
-                "verify.job goes with method: Files, whose data has a place",
+                "!has(self.verify) || !has(self.verify.job) || !has(self.method) || self.method != 'Command'",
+                "verify.job goes with the methods Files and Snapshot, whose data has a place",
                 ".verify",
             ),
-            (
-                "has(self.storeRef) || (has(self.method) && self.method == 'Snapshot')",
-                "storeRef is needed for the methods Files and Command",
-                ".storeRef",
-            ),
+            ("has(self.storeRef)", "storeRef is needed: a BackupStore", ".storeRef"),
         )
     )
     store_ref: StoreRef | None = Field(default=None, description="Where to.")
     method: Method = Field(
         default="Files",
-        description="Files copies the volumes of workload.storage; Command stores the output of a command; Snapshot "
-        "makes VolumeSnapshots, which stay in the cluster.",
+        description="Files copies the volumes of workload.storage; Snapshot copies VolumeSnapshots of these, so that "
+        "all is of one moment and hooks hold up the application no longer; Command stores the output of a command.",
         json_schema_extra=DEFAULTED,
     )
     command: DumpCommands | None = Field(default=None, description="Commands of the method Command.")

@@ -73,6 +73,9 @@ class UpgradeStatus(RunStatus):
     )
     downtime: Downtime | None = Field(default=None, description="When the application served nobody.")
     detected_time: Time | None = Field(default=None, description="When the new revision was found to be bad.")
+    switched_time: Time | None = Field(
+        default=None, description="When the Application's Service was last led to other pods."
+    )
     held_time: Time | None = Field(
         default=None, description="Since when it waits, as no pods are asked for; that time does not count."
     )

@@ -9,10 +9,18 @@ from typing import Any
 
 from timonier.api.application import Application
 from timonier.api.references import APPLICATION_LABEL, NEXT_LABEL
-from timonier.api.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Resource
+from timonier.api.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
+    SERVICES,
+    Resource,
+)
 from timonier.applications.children import child, config_name, labels, next_name
 from timonier.applications.exposure import has_service, network_policy, service_beside
 from timonier.applications.revisions import Beside
+from timonier.applications.scaling import disruption_budget, sized
 from timonier.applications.workload import config_data, workload_beside
 from timonier.engine.contract import Manifest
 
@@ -44,6 +52,10 @@ def children_beside(beside: Beside, replicas: int) -> Iterator[tuple[Resource, d
         made.append((NETWORK_POLICIES, policy))
     if has_service(application):
         made.append((SERVICES, service_beside(application, name, selector)))
+    budget = disruption_budget(sized(application, replicas), {"matchLabels": selector})
+    if budget is not None and beside.traffic != "Shared":  # with that, the Application's own covers them
+        budget["metadata"]["name"] = name
+        made.append((POD_DISRUPTION_BUDGETS, budget))
     made.append((DEPLOYMENTS, workload_beside(application, name, replicas, beside.revision, beside.mark, pods)))
     for resource, manifest in made:
         manifest["metadata"]["labels"] |= selector

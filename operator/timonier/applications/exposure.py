@@ -29,13 +29,16 @@ def has_service(application: Application) -> bool:
     return bool(application.spec.workload.ports) and not disabled
 
 
-def service(application: Application, selector: Labels) -> dict[str, Any]:
-    """The Service of the Application's name, on the numbers that the container listens on."""
+def service(application: Application, selector: Labels, *, by_name: bool = False) -> dict[str, Any]:
+    """The Service of the Application's name, on the numbers that the container listens on.
+
+    `by_name`: it leads to pods of two revisions, and to each on the number that this has for a name.
+    """
     wanted = application.spec.network.service if application.spec.network else None
     body = {
         "type": wanted.type if wanted else "ClusterIP",
         "selector": dict(selector),
-        "ports": _service_ports(application),
+        "ports": _service_ports(application, by_name=by_name),
     }
     annotations = wanted.annotations if wanted else {}
     return child(application, SERVICES, application.metadata.name, {"spec": body}, annotations=annotations)
@@ -58,9 +61,14 @@ def headless_service(application: Application, selector: Labels) -> dict[str, An
     return child(application, SERVICES, headless_name(application), {"spec": body})
 
 
-def _service_ports(application: Application) -> list[dict[str, Any]]:
+def _service_ports(application: Application, *, by_name: bool = False) -> list[dict[str, Any]]:
     return [
-        {"name": port.name, "port": port.container_port, "targetPort": port.container_port, "protocol": port.protocol}
+        {
+            "name": port.name,
+            "port": port.container_port,
+            "targetPort": port.name if by_name else port.container_port,
+            "protocol": port.protocol,
+        }
         for port in application.spec.workload.ports
     ]
 

@@ -9,6 +9,7 @@ from timonier.api.application import Application
 from timonier.api.conditions import stated
 from timonier.api.resources import (
     CONFIG_MAPS,
+    DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     INGRESSES,
     NETWORK_POLICIES,
@@ -123,7 +124,8 @@ class Plan:
     """What to do, in this order: every `delete`, every `apply` in its order, every `delete_last`, the whole `status`.
 
     Applies that change nothing are listed too; finding that out is left to who applies. `blocked` is True where an
-    object of somebody else stands in the way, which no watch tells the end of.
+    object of somebody else stands in the way, which no watch tells the end of; `lingers` where something is still to be
+    deleted, as requests were led to it a moment ago.
     """
 
     apply: tuple[Apply, ...] = ()
@@ -132,6 +134,7 @@ class Plan:
     status: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[Announcement, ...] = ()
     blocked: bool = False
+    lingers: bool = False
 
 
 def wanted_objects(going: Course) -> tuple[tuple[Resource, str], ...]:
@@ -161,7 +164,10 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     children = list(_children(application, adopted, going))
     beside = list(_beside(application, going, live))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
-    refused += [(kind, found) for kind, found in _found(observed, beside) if not _is_ours(application, found)]
+    refused_beside = [(kind, found) for kind, found in _found(observed, beside) if not _is_ours(application, found)]
+    if refused_beside:  # pods would read what is another's, or be open to everybody
+        beside = [(kind, manifest) for kind, manifest in beside if kind != DEPLOYMENTS]
+    refused += refused_beside
     names = {_resource_and_name(kind, found) for kind, found in refused}
     children += beside
     applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
@@ -182,10 +188,12 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     )
     keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
     deletes = list(_deletes(application, observed, keep))
+    led = (in_front or {}).get("spec", {}).get("selector", {}) == selector_beside(application)
     return Plan(
         apply=tuple(applies),
         delete=(*(gone for gone, tried in deletes if not tried), *_stuck(live, observed, now)),
-        delete_last=tuple(gone for gone, tried in deletes if tried),
+        delete_last=tuple(gone for gone, tried in deletes if tried and not led),
+        lingers=led and any(tried for _, tried in deletes),
         status=status,
         events=tuple(events),
         blocked=bool(refused),
@@ -218,7 +226,8 @@ def _beside(
     """What is tried beside it; `application` is suspended where no pod is to run."""
     if going.beside is None:
         return
-    wanted = desired_replicas(application, live)
+    there = suspended(going.beside.application) if application.spec.suspend else going.beside.application
+    wanted = desired_replicas(there, live)
     stated = going.beside.replicas if wanted else 0
     yield from children_beside(going.beside, wanted if stated is None else stated)
 
@@ -249,12 +258,13 @@ def _children(
         serving, match_labels = going.beside.application, selector_beside(application)
     else:
         serving = application
+    shared = going.beside is not None and going.beside.traffic == "Shared"
     if has_service(serving):
-        yield SERVICES, service(serving, match_labels)
+        yield SERVICES, service(serving, match_labels, by_name=shared)
     for resource, optional in (
-        (INGRESSES, ingress(application)),
+        (INGRESSES, ingress(serving)),
         (POD_DISRUPTION_BUDGETS, disruption_budget(application, selector)),
-        (HORIZONTAL_POD_AUTOSCALERS, autoscaler(application)),
+        (HORIZONTAL_POD_AUTOSCALERS, autoscaler(application, shrinks=going.beside is None)),
     ):
         if optional is not None:
             yield resource, optional

@@ -71,6 +71,9 @@ _NEEDED_BY_PODS: Final = frozenset({CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS})
 Refused = list[tuple[Refusal, ApiError]]
 Live = dict[tuple[Resource, str], Manifest]
 
+_LINGERS = 5.0
+"""Seconds after which nobody is on the way any more to what requests were led to before."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -264,6 +267,8 @@ def _again(application: Application, wanted: Plan, now: datetime, *, held: bool)
     """When to look again at what no watch tells of."""
     unready = unready_for(wanted.status, now)
     pauses = [] if unready is None else [next_look(unready)]
+    if wanted.lingers:
+        pauses.append(_LINGERS)
     if held or (unready is not None and wanted.blocked):
         pauses.append(_CONFLICT_RETRY)
     if unready is not None and "activeRun" in wanted.status:

@@ -337,7 +337,7 @@ def _decide(scene: _Scene, current: Revision | None, failed: Revision | None) ->
 def _lacked(scene: _Scene, failed: Revision) -> bool:
     """Something is there that the revision had not found, which may be why its Upgrade failed."""
     upgrade = next((each for each in scene.upgrades if each["metadata"]["name"] == failed.name), None)
-    by_itself = upgrade is not None and _is_over(upgrade) and upgrade["status"]["phase"] != "Succeeded"
+    by_itself = upgrade is not None and upgrade.get("status", {}).get("phase") == "Failed"
     return by_itself and not scene.versions.keys() <= failed.seen.keys()
 
 

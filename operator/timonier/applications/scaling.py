@@ -89,8 +89,11 @@ def handed_over(application: Application, live: Manifest | None) -> dict[str, An
     }
 
 
-def autoscaler(application: Application) -> dict[str, Any] | None:
-    """The HorizontalPodAutoscaler; none while suspended."""
+def autoscaler(application: Application, *, shrinks: bool = True) -> dict[str, Any] | None:
+    """The HorizontalPodAutoscaler; none while suspended. Without `shrinks` it takes away no pods for now.
+
+    While other pods serve beside the Application's own, or instead of them, what these have to do says too little.
+    """
     autoscaling = application.spec.scaling.autoscaling
     if autoscaling is None or application.spec.suspend:
         return None
@@ -114,7 +117,8 @@ def autoscaler(application: Application) -> dict[str, Any] | None:
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
         "metrics": metrics,
-        "behavior": stated_fields(autoscaling.behavior),
+        "behavior": stated_fields(autoscaling.behavior)
+        | ({} if shrinks else {"scaleDown": {"selectPolicy": "Disabled"}}),
     }
     return child(application, HORIZONTAL_POD_AUTOSCALERS, application.metadata.name, {"spec": body})
 

@@ -18,7 +18,7 @@ __all__ = ["SNAPSHOT_LINE", "Found", "found_in", "imported", "known_runs", "stat
 SNAPSHOT_LINE: Final = "TIMONIER-SNAPSHOT"
 """What begins a line of the mover's log that describes one backup."""
 _LONGEST_NAME: Final = 63
-_METHODS: Final = ("Files", "Command")
+_METHODS: Final = ("Files", "Command", "Snapshot")
 
 
 @dataclass(frozen=True, slots=True)

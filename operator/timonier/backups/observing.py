@@ -80,7 +80,10 @@ class Observer:
         return await self._applier.live(PERSISTENT_VOLUME_CLAIMS, key.namespace, key.name)
 
     async def pods(self, application: Request) -> tuple[Manifest, ...]:
-        """Its pods, also those of a workload that was taken over, which have labels of their own."""
+        """Its pods, also those of a workload that was taken over, which have labels of their own.
+
+        What an Upgrade tries beside them is none of these.
+        """
         found = self.application(application)
         workload = self.workload(found) if found is not None else None
         selector = (
@@ -88,10 +91,14 @@ class Observer:
         )
         pods = await self._applier.some(PODS, application.namespace, label_selector=selector)
         # Who chose labels before may have given them to the pods of Jobs as well.
-        return tuple(pod for pod in pods if (controller(pod) or {}).get("kind") != JOBS.kind)
+        return tuple(
+            pod
+            for pod in pods
+            if (controller(pod) or {}).get("kind") != JOBS.kind and NEXT_LABEL not in pod["metadata"].get("labels", {})
+        )
 
     async def pods_beside(self, application: Request) -> tuple[Manifest, ...]:
-        """The pods that an Upgrade tries, which may have none of the labels that its own have."""
+        """The pods that an Upgrade tries."""
         return await self._applier.some(PODS, application.namespace, label_selector=f"{NEXT_LABEL}={application.name}")
 
     async def users(self, claim: Request) -> list[Manifest]:

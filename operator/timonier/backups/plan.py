@@ -17,12 +17,14 @@ from timonier.applications.workload import image_reference
 from timonier.backups.access import unready
 from timonier.backups.volumes import name_of
 from timonier.engine.contract import Manifest
-from timonier.runs.hooks import planned_again, post_steps, pre_steps
+from timonier.runs.hooks import is_post, post_steps, pre_steps
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.steps import Steps
 from timonier.runs.turn import Record, Run, StepPlan, steps_of
 
 __all__ = [
+    "RELEASE",
+    "SNAPSHOT",
     "TRANSFER",
     "Surroundings",
     "facts",
@@ -38,8 +40,20 @@ __all__ = [
 TRANSFER: Final = "Transfer"
 """The step that gets the data into the store."""
 
+SNAPSHOT: Final = "Snapshot"
+"""The step that has the driver take snapshots of the volumes."""
+RELEASE: Final = "Release"
+"""The step that lets go of these, once their data is in the store or is not to be."""
+
 _KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+# Each attempt at a snapshot would hold up the application for longer.
+_STEPS: Final[Mapping[str, StepPlan]] = {
+    SNAPSHOT: StepPlan(SNAPSHOT, retries=0),
+    RELEASE: StepPlan(RELEASE, "Always"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +84,22 @@ def run_of(backup: Backup, application: Application | None, known: Mapping[str, 
         created=metadata.creation_timestamp,
         spec=backup.spec,
         status=backup.status,
-        plans=planned_again(steps_of(backup.status)) or _steps(application),
+        plans=tuple(_planned_again(backup)) or _steps(application, method_of(backup, application)),
         facts=known,
     )
 
 
-def _steps(application: Application | None) -> tuple[StepPlan, ...]:
+def _steps(application: Application | None, method: Method) -> tuple[StepPlan, ...]:
+    """With snapshots, the application is held up no longer than these take."""
     pre, post = hooks_of(application)
-    return (*pre_steps(pre), StepPlan(TRANSFER), *post_steps(post))
+    if method != "Snapshot":
+        return (*pre_steps(pre), StepPlan(TRANSFER), *post_steps(post))
+    return (*pre_steps(pre), _STEPS[SNAPSHOT], *post_steps(post), StepPlan(TRANSFER), _STEPS[RELEASE])
+
+
+def _planned_again(backup: Backup) -> Iterator[StepPlan]:
+    for step in steps_of(backup.status):
+        yield _STEPS.get(step.name) or StepPlan(step.name, "Always" if is_post(step.name) else "Forward")
 
 
 def hooks_of(application: Application | None) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
@@ -98,8 +120,6 @@ def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
         yield Reason.APPLICATION_NOT_FOUND, f"there is no Application {name} in this namespace"
         return
     method, where = method_of(backup, around.application), store_of(backup, around.application)
-    if method == "Snapshot":
-        yield Reason.NOT_SUPPORTED, f"the method {method} is not there yet"
     if method == "Command" and _commands(around.application) is None:
         yield Reason.NOT_SUPPORTED, f"the method Command needs spec.backup.command in the Application {name}"
     if where is None:
@@ -111,8 +131,9 @@ def _obstacles(backup: Backup, around: Surroundings) -> Iterator[Words | None]:
         yield Reason.STORE_NOT_FOUND, f"there is no BackupStore {where.name}"
     else:
         yield (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
-        if method == "Files":
+        if method != "Command":
             yield None if around.paths else _without_volumes(around.application)
+        if method == "Files":
             yield around.unreachable
         yield unready(around.store, writes=True)
     if around.rival:
@@ -152,7 +173,7 @@ def facts(backup: Backup, around: Surroundings) -> dict[str, Any]:
         "method": method_of(backup, application),
         "store": {"name": store.metadata.name, "namespace": store.metadata.namespace},
         "applicationImage": image_reference(application.spec.workload.image),
-    } | ({"volumes": sorted(map(name_of, around.paths))} if method_of(backup, application) == "Files" else {})
+    } | ({"volumes": sorted(map(name_of, around.paths))} if method_of(backup, application) != "Command" else {})
 
 
 def _commands(application: Application) -> DumpCommands | None:

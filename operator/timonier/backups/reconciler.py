@@ -1,6 +1,8 @@
 """Makes one Backup: observes, lets the plan decide, has a mover do it, and reports."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
@@ -12,11 +14,14 @@ from timonier.api.resources import (
     JOBS,
     NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
+    VOLUME_SNAPSHOTS,
 )
 from timonier.api.runs import StepStatus
 from timonier.backups.commands import Commands
 from timonier.backups.observing import Observer
 from timonier.backups.plan import (
+    RELEASE,
+    SNAPSHOT,
     Surroundings,
     facts,
     hooks_of,
@@ -28,13 +33,15 @@ from timonier.backups.plan import (
     saved,
     store_of,
 )
+from timonier.backups.snapshots import NO_SNAPSHOTS, scratch_of, snapshot_name, taken, usable, volume_snapshot
 from timonier.backups.volumes import mounts, name_of, node_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
+from timonier.engine.errors import ApiError, NotFoundError
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
 from timonier.runs.hooks import hook_of, is_hook
-from timonier.runs.mover import APPLICATION_FILE, ClaimMount, Identity, Task, hostname, job_name
+from timonier.runs.mover import APPLICATION_FILE, ClaimMount, Identity, ScratchMount, Task, hostname, job_name
 from timonier.runs.movers import RULES
 from timonier.runs.outcome import Outcome, Progress
 from timonier.runs.reasons import Reason
@@ -52,6 +59,7 @@ class BackupReconciler:
         Rule(BACKUPS.group, (BACKUPS.plural,), ("list", "watch")),
         Rule(BACKUPS.group, (f"{BACKUPS.plural}/status",), ("patch",)),
         Rule(NAMESPACES.group, (NAMESPACES.plural,), ("get",)),
+        Rule(VOLUME_SNAPSHOTS.group, (VOLUME_SNAPSHOTS.plural,), ("create", "delete", "get")),
         *RULES,
     )
 
@@ -143,6 +151,8 @@ class _Turn:
     async def _look(self, step: StepStatus, application: Application | None) -> Progress | Outcome | None:
         if is_hook(step.name):
             return await self._commands.look_at_hook(self._manifest, step, hooks_of(application))
+        if step.name in (SNAPSHOT, RELEASE):
+            return None  # to begin it again does no harm
         if method_of(self._backup, application) == "Command":
             return await self._commands.look_at_dump(self._manifest, step, self._job(step), application)
         return await self._driver.movers.look(self._namespace, self._job(step))
@@ -151,27 +161,83 @@ class _Turn:
         if is_hook(step.name):
             application = self._application()
             return await self._commands.begin_hook(manifest, step, application, hooks_of(application))
+        if step.name == SNAPSHOT:
+            return await self._snapshot(manifest, step)
+        if step.name == RELEASE:
+            return await self._release(manifest)
         return await self._transfer(manifest, step)
 
-    async def _transfer(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
+    async def _snapshot(self, manifest: Manifest, step: StepStatus) -> Progress | Outcome:
+        application = self._application()
+        if application is None:
+            return Outcome(Reason.FAILED, "its Application is gone")
+        policy = application.spec.backup
+        class_name = policy.volume_snapshot_class_name if policy else None
+        try:
+            found = [
+                await self._driver.applier.create(
+                    VOLUME_SNAPSHOTS, volume_snapshot(manifest, application, mount, class_name)
+                )
+                for mount in self._mounted(application)
+            ]
+        except NotFoundError:
+            return NO_SNAPSHOTS
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.REFUSED, f"a VolumeSnapshot is refused: {error.message}")
+        return taken(found, step, datetime.now(UTC))
+
+    async def _release(self, manifest: Manifest) -> Outcome:
+        """Let go of the snapshots, unless somebody else has made one of that name."""
+        for volume in manifest["status"].get("volumes", ()):
+            found = await self._driver.applier.live(VOLUME_SNAPSHOTS, self._namespace, snapshot_name(manifest, volume))
+            owners = found["metadata"].get("ownerReferences", ()) if found is not None else ()
+            if found is not None and manifest["metadata"]["uid"] in [owner["uid"] for owner in owners]:
+                metadata = found["metadata"]
+                await self._driver.applier.delete(VOLUME_SNAPSHOTS, self._namespace, metadata["name"], metadata["uid"])
+        return Outcome()
+
+    def _mounted(self, application: Application) -> tuple[ClaimMount, ...]:
+        return mounts(application, self._observer.claims(self._target), read_only=True)
+
+    async def _transfer(self, manifest: Manifest, step: StepStatus) -> Progress | Outcome | None:
         application, store = self._application(), self._store()
         around = await self._surroundings(application, store)
         if application is None or store is None:
             missing = "Application" if application is None else "BackupStore"
             return Outcome(Reason.FAILED, f"its {missing} is gone")
-        files = method_of(self._backup, application) == "Files"
-        if around.refused:
-            return Outcome(Reason.STORE_NOT_ALLOWED, around.refused)
-        if around.unreachable and files:
-            return Outcome(*around.unreachable)
-        if not files:
+        method = method_of(self._backup, application)
+        words = (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
+        if method == "Files":
+            words = words or around.unreachable
+        if words:
+            return Outcome(*words)
+        if method == "Command":
             return await self._driver.movers.start(manifest, BACKUPS, await self._task(step, application, ()), store)
-        mounted = mounts(application, self._observer.claims(self._target), read_only=True)
+        mounted = self._mounted(application)
         wanted = manifest["status"].get("volumes")
         if sorted(name_of(mount.path) for mount in mounted) != wanted:
             return Outcome(Reason.VOLUMES_DIFFER, f"it has other volumes by now than {', '.join(wanted or ())}")
         task = await self._task(step, application, mounted)
+        if method == "Snapshot":
+            found = await self._snapshots(manifest, mounted)
+            if not isinstance(found, tuple):
+                return found
+            task = replace(task, claims=(), node=None, scratch=found)
         return await self._driver.movers.start(self._manifest, BACKUPS, task, store)
+
+    async def _snapshots(
+        self, manifest: Manifest, mounted: tuple[ClaimMount, ...]
+    ) -> tuple[ScratchMount, ...] | Progress | Outcome:
+        """The volumes that the mover gets instead of the application's own."""
+        names = [snapshot_name(manifest, name_of(mount.path)) for mount in mounted]
+        found = [await self._driver.applier.live(VOLUME_SNAPSHOTS, self._namespace, name) for name in names]
+        there = [each for each in found if each is not None]
+        if len(there) != len(names):
+            return Outcome(Reason.FAILED, "a snapshot that it had taken is gone")
+        claims = {claim["metadata"]["name"]: claim for claim in self._observer.claims(self._target)}
+        return usable(there) or scratch_of(mounted, claims, there)
 
     async def _task(self, step: StepStatus, application: Application, mounted: tuple[ClaimMount, ...]) -> Task:
         attempt = step.attempts or 1

@@ -170,8 +170,6 @@ def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]
     if not isinstance(backup, Backup):
         yield backup
         return
-    if backup.status.get("method") == "Snapshot":
-        yield Reason.NOT_SUPPORTED, f"the method {backup.status.get('method')} is not there yet"
     if restore.spec.hooks or restore.spec.verify:
         yield Reason.NOT_SUPPORTED, "spec.hooks and spec.verify are not there yet"
     if restore.spec.include != ("Data",):

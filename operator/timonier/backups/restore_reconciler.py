@@ -174,7 +174,8 @@ class _Turn:
         application = self._application()
         workload = self._observer.workload(application) if application else None
         if step.name in (QUIESCE, STOP):
-            return has_stopped(workload, await self._observer.pods(self._key(target_of(self._restore) or "")))
+            key = self._key(target_of(self._restore) or "")
+            return has_stopped(workload, await self._observer.pods(key) + await self._observer.pods_beside(key))
         return is_well(application, workload, step, self._now)
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:

@@ -43,6 +43,11 @@ class Cache:
         self._children: dict[str, set[tuple[Resource, Request]]] = {}
         self._about: dict[tuple[Resource, Request], set[Request]] = {}
         self._seen: dict[Resource, int] = {}
+        self._watched: dict[Resource, str] = {}
+
+    def watches(self, resource: Resource, label: str = "") -> None:
+        """From now on objects of that resource are watched; with a `label`, those that have it."""
+        self._watched[resource] = label
 
     def observe(self, resource: Resource, manifest: Manifest) -> Change | None:
         """Take in the state that a watch reported. None when it is not news: older than, or equal to, what we have."""
@@ -56,8 +61,11 @@ class Cache:
         None when it is no news. The watch's echo of it will be none.
 
         Where the watch has passed that version already and knows no such object, it has been deleted since: then
-        the answer is old news and must not bring it back.
+        the answer is old news and must not bring it back. What is not watched stays out: nobody would tell of its end.
         """
+        label = self._watched.get(resource)
+        if label is None or (label and label not in manifest["metadata"].get("labels", {})):
+            return None
         version = int(manifest["metadata"]["resourceVersion"])
         key = _key(manifest)
         if key in self._entries.get(resource, {}) or version > self._seen.get(resource, 0):

@@ -92,6 +92,7 @@ class Watcher:
         self.synced = asyncio.Event()
         """Set once everything that existed at start-up is in the cache."""
         for kind in kinds:
+            cache.watches(kind.resource, kind.label_selector)
             metrics.CACHE_OBJECTS.labels(str(kind.resource)).set_function(partial(cache.count, kind.resource))
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from timonier.api.moments import moment
 from timonier.api.references import KEEP_LABEL, made_for
-from timonier.api.resources import BACKUPS, JOBS, RESTORES, UPGRADES, Resource
+from timonier.api.resources import APPLICATIONS, BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
 from timonier.engine import metrics
 from timonier.engine.apply import Applier
@@ -53,19 +53,28 @@ class Gate:
 def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | None:
     """Another run of the Application that has begun and is not over, as `backup NAME`.
 
-    Runs of one family are none, nor is one that waits for a person. One that is on hold is at work on nothing: it comes
-    before a Restore alone, and only once it has touched something.
+    Runs of one family are none, nor is one that waits, if `_gives_way`.
     """
     family = set(_family(cache, manifest))
     for resource in _RUNS:
         for other in cache.about(resource, application):
             status = other.get("status", {})
-            begun = status.get("startTime") and not story.is_over(status) and status.get("step") not in (APPROVE, PAUSE)
-            if "heldTime" in status and (manifest["kind"] != RESTORES.kind or "rollout" not in status):
-                continue
+            begun = status.get("startTime") and not story.is_over(status) and not _gives_way(status, manifest["kind"])
             if begun and not family & set(_family(cache, other)):
                 return f"{resource.kind.lower()} {other['metadata']['name']}"
     return None
+
+
+def _gives_way(status: story.Status, kind: str) -> bool:
+    """The run waits for a person, or for pods, and is at work on nothing: one of that kind may go first.
+
+    Where it has touched something, the pods are not what recovery knows, and while it waits for pods, what a Restore
+    brings back is not what these will find.
+    """
+    paused, held = status.get("step") in (APPROVE, PAUSE), "heldTime" in status
+    if "rollout" not in status:
+        return paused or held
+    return (paused and kind != APPLICATIONS.kind) or (held and kind == BACKUPS.kind)
 
 
 def _family(cache: Cache, manifest: Manifest) -> Iterator[str]:

@@ -9,10 +9,9 @@ from timonier.engine.contract import Manifest
 from timonier.engine.exec import Container, Ended
 from timonier.runs.outcome import Outcome
 from timonier.runs.reasons import Reason, Words
-from timonier.runs.steps import Steps
 from timonier.runs.turn import StepPlan
 
-__all__ = ["container_of", "hook_of", "is_hook", "lost", "outcome_of_hook", "planned_again", "post_steps", "pre_steps"]
+__all__ = ["container_of", "hook_of", "is_hook", "is_post", "lost", "outcome_of_hook", "post_steps", "pre_steps"]
 
 _PRE: Final = "PreHook/"
 _POST: Final = "PostHook/"
@@ -29,9 +28,13 @@ def post_steps(hooks: Sequence[Hook]) -> tuple[StepPlan, ...]:
     return tuple(StepPlan(f"{_POST}{hook.name}", "Always") for hook in hooks)
 
 
-def planned_again(steps: Steps) -> tuple[StepPlan, ...]:
-    """The plan of a run that has begun, from the names of its steps: hooks afterwards run whatever happened."""
-    return tuple(StepPlan(step.name, "Always" if step.name.startswith(_POST) else "Forward") for step in steps)
+def is_post(step: str) -> bool:
+    """The step is a hook that runs whatever happened.
+
+    >>> is_post("PostHook/thaw")
+    True
+    """
+    return step.startswith(_POST)
 
 
 def is_hook(step: str) -> bool:

@@ -256,7 +256,7 @@ def _hold(state: _State, hold: Hold, step: StepStatus) -> None:
     names = [found.name for found in state.steps]
     forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
     late = state.steps[names.index(hold.again) :] if hold.again in names else ()
-    back = [found for found in late if found.name in forward and found.state != "Pending"]
+    back = [found for found in late if found.name in forward and (found.state != "Pending" or found.attempts)]
     since = min((found.start_time for found in back if found.start_time), default=stamp(state.now))
     for found in back:
         state.steps = put_back(state.steps, found.name)

@@ -42,6 +42,7 @@ __all__ = [
     "SWITCH",
     "UNDO",
     "VERIFY",
+    "WITHDRAW",
     "Surroundings",
     "approved",
     "at_stake",
@@ -69,6 +70,7 @@ ROLLOUT: Final = "Rollout"
 PROMOTE: Final = "Promote"
 VERIFY: Final = "Verify"
 BAKE: Final = "Bake"
+WITHDRAW: Final = "Withdraw"
 ROLLBACK: Final = "Rollback"
 UNDO: Final = "Undo"
 RESTORE_DATA: Final = "RestoreData"
@@ -78,7 +80,7 @@ APPROVE_ANNOTATION: Final = "timonier.dev/approve"
 ROLLBACK_ANNOTATION: Final = "timonier.dev/rollback"
 
 _UNDO_RETRIES: Final = 3
-_BACK: Final = frozenset({ROLLBACK, UNDO, RESTORE_DATA})
+_BACK: Final = frozenset({WITHDRAW, ROLLBACK, UNDO, RESTORE_DATA})
 # The first that needs pods of the new revision is one of these.
 _WITH_PODS: Final = frozenset({CANARY, PREVIEW, ROLLOUT})
 _REASONS: Final[frozenset[str]] = frozenset(get_args(RollbackReason))
@@ -279,6 +281,10 @@ def _way_back(upgrade: Upgrade, *, stops: bool) -> Iterator[StepPlan]:
     apart = policy.strategy == "Recreate" and ROLLOUT in begun
     none_run = stops and (migrating or apart or (undoes and at_stake(upgrade)))
     still = before | ({"suspended": True} if none_run else {})
+    if policy.strategy == "BlueGreen":
+        # What serves is not taken away before requests have found their way back.
+        unseen = before | {"beside": {"revision": upgrade.spec.to_revision, "traffic": "None"}}
+        yield StepPlan(WITHDRAW, "Failure" if SWITCH in begun else "Never", {"rollout": unseen})
     yield StepPlan(ROLLBACK, "Failure" if touched else "Never", {"rollout": still})
     for migration in reversed(policy.migrations):
         if undoes and migration.down_command:

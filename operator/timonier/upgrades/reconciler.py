@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from timonier.api.application import Application
 from timonier.api.conditions import condition_of
-from timonier.api.moments import moment
+from timonier.api.moments import moment, stamp
 from timonier.api.probes import Probe, longest_verdict
 from timonier.api.resources import (
     APPLICATIONS,
@@ -21,6 +21,8 @@ from timonier.api.resources import (
     DEPLOYMENTS,
     EVENTS,
     JOBS,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     RESTORES,
     SERVICES,
@@ -29,7 +31,7 @@ from timonier.api.resources import (
 )
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
-from timonier.applications.children import next_name
+from timonier.applications.children import config_name, controller, next_name
 from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import desired_replicas, sized
 from timonier.applications.workload import command_pod, config_data, mark_of
@@ -74,6 +76,7 @@ from timonier.upgrades.plan import (
     SWITCH,
     UNDO,
     VERIFY,
+    WITHDRAW,
     Surroundings,
     approved,
     bake_seconds,
@@ -91,8 +94,11 @@ from timonier.upgrades.plan import (
 from timonier.upgrades.probing import instruction
 from timonier.upgrades.watching import (
     baking,
+    coming_back,
     has_run,
     image_seen,
+    is_tried,
+    leads,
     left_to_go,
     loader,
     rolled,
@@ -107,7 +113,8 @@ __all__ = ["UpgradeReconciler"]
 _POLL: Final = 1.0
 _IMAGE_SECONDS: Final = 300
 _CONFIG: Final = "config"
-_WHILE_IT_RUNS: Final = frozenset({CANARY, PREVIEW, SWITCH, ROLLOUT, PROMOTE, VERIFY, BAKE, PAUSE, ROLLBACK})
+_BY_SERVICE: Final = frozenset({SWITCH, PROMOTE, WITHDRAW})
+_WHILE_IT_RUNS: Final = _BY_SERVICE | {CANARY, PREVIEW, ROLLOUT, VERIFY, BAKE, PAUSE, ROLLBACK}
 
 Known = Outcome | Progress | None
 
@@ -216,7 +223,11 @@ class _Turn:
             return {}
         ran = not status.get("hasRun") and has_run(await self._pods_of(after))
         left = await self._left() if runs and step.name == ROLLBACK else ()
-        return {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
+        news = {**({"hasRun": True} if ran else {}), **stop_all(self._upgrade, step, left, self._now)}
+        led = runs and step.name in _BY_SERVICE and leads(self._cache.get(SERVICES, self._target), step)
+        if led and status.get("switchedTime", "") < (step.start_time or ""):
+            news["switchedTime"] = stamp(self._now)
+        return news
 
     async def _left(self) -> list[Manifest]:
         """The pods that must have ended before the way back goes on; what a crash has left to run is ended."""
@@ -319,13 +330,14 @@ class _Turn:
         revision = self._revision(name)
         if revision is None or application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, f"the Application, or its revision {name}, is gone")
+        if step.name in (ROLLBACK, RECOVER) and await self._is_tried():
+            return coming_back(step, spec.policy, self._now, self._obstacle(application))
         wanted = at_revision(application, revision)
         workload = self._observer.workload(wanted)
         if step.name == ROLLBACK:
-            stalled = condition_of(application.status, "Stalled") or {}
             return rolling_back(
                 workload, await self._pods(), await self._left(), self._upgrade, step, self._now,
-                obstacle=stalled.get("message", "") if stalled.get("status") == "True" else "",
+                obstacle=self._obstacle(application),
             )  # fmt: skip
         pods = await self._pods_of(revision)
         return rolled(wanted, name, workload, pods, step, spec.policy, self._now)
@@ -334,19 +346,44 @@ class _Turn:
         revision, application = self._revision(self._upgrade.spec.to_revision), self._application
         if revision is None or application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
-        stated = self._upgrade.status["rollout"]["beside"].get("replicas")
-        there = at_revision(application, revision)
-        wanted = desired_replicas(there, self._observer.workload(application)) if stated is None else stated
-        live = self._cache.get(DEPLOYMENTS, Request(self._namespace, next_name(self._target.name)))
-        pods = await self._pods_of(revision)
-        return rolled(sized(there, wanted), revision.name, live, pods, step, self._upgrade.spec.policy, self._now)
+        there, wanted = at_revision(application, revision), self._wanted(application, revision)
+        pods, policy = await self._pods_of(revision), self._upgrade.spec.policy
+        return rolled(sized(there, wanted), revision.name, self._beside(), pods, step, policy, self._now)
+
+    def _wanted(self, application: Application, revision: Revision) -> int:
+        """How many pods of the new revision are to be ready."""
+        rollout = self._upgrade.status["rollout"]
+        main = desired_replicas(at_revision(application, revision), self._observer.workload(application))
+        stated: int | None = rollout.get("beside", {}).get("replicas")
+        beside_main = rollout["revision"] != revision.name and stated is not None
+        return stated if beside_main and stated is not None else main
 
     async def _look_at_service(self, step: StepStatus) -> Known:
         revision, application = self._revision(self._upgrade.spec.to_revision), self._application
         if revision is None or application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
-        service = self._cache.get(SERVICES, self._target)
-        return switched(at_revision(application, revision), service, step, self._upgrade.spec.policy, self._now)
+        return switched(
+            at_revision(application, revision), self._cache.get(SERVICES, self._target), self._upgrade, step, self._now,
+            obstacle=self._obstacle(application),
+        )  # fmt: skip
+
+    @staticmethod
+    def _obstacle(application: Application) -> str:
+        """What the Application says that is in its way, and needs a person."""
+        stalled = condition_of(application.status, "Stalled") or {}
+        return str(stalled.get("message", "")) if stalled.get("status") == "True" else ""
+
+    async def _is_tried(self) -> bool:
+        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
+            return False
+        return is_tried(self._cache.get(SERVICES, self._target), self._beside(), await self._pods())
+
+    def _beside(self) -> Manifest | None:
+        """The Deployment beside the Application's own; None also where it is another's."""
+        found = self._cache.get(DEPLOYMENTS, Request(self._namespace, next_name(self._target.name)))
+        owner = controller(found) if found is not None else None
+        ours = owner is not None and self._application is not None and owner["uid"] == self._application.metadata.uid
+        return found if ours else None
 
     async def _look_at_image(self, step: StepStatus) -> Known:
         job, pods = await self._job_of(step)
@@ -398,7 +435,10 @@ class _Turn:
         if job is not None:
             probes = outcome_of(job, pods) if finished(job) else Progress()
         own = await self._pods_of(after)
-        return baking(own, probes, step, bake_seconds(self._upgrade, step.name), self._now)
+        seconds = bake_seconds(self._upgrade, step.name)
+        beside = "beside" in self._upgrade.status.get("rollout", {})
+        wanted = self._wanted(self._application, after) if beside else 1
+        return baking(own, probes, step, seconds, self._now, wanted=wanted)
 
     async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """The Job of a step's present attempt, and its pods."""
@@ -416,7 +456,7 @@ class _Turn:
 
     async def _ask_pods(self) -> tuple[Manifest, ...]:
         pods = await self._observer.pods(self._target)
-        if self._upgrade.spec.policy.strategy != "BlueGreen":
+        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
             return pods
         return pods + await self._observer.pods_beside(self._target)
 
@@ -467,7 +507,9 @@ class _Turn:
         if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
             return None
         name = next_name(self._target.name)
-        found = [await self._applier.live(each, self._namespace, name) for each in (DEPLOYMENTS, SERVICES)]
+        wanted = [(each, name) for each in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES, POD_DISRUPTION_BUDGETS)]
+        wanted.append((CONFIG_MAPS, config_name(application, name)))
+        found = [await self._applier.live(resource, self._namespace, each) for resource, each in wanted]
         return beside_taken(application, self._observer.workload(application), [each for each in found if each])
 
     async def _migrate(self, step: StepStatus, application: Application) -> Known:
@@ -575,6 +617,7 @@ _LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {
     SWITCH: _Turn._look_at_service,
     ROLLOUT: _Turn._look_at_rollout,
     PROMOTE: _Turn._look_at_service,
+    WITHDRAW: _Turn._look_at_service,
     VERIFY: _Turn._look_at_probe,
     BAKE: _Turn._look_at_bake,
     PAUSE: _Turn._look_at_person,

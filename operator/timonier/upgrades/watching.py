@@ -28,8 +28,11 @@ from timonier.upgrades.plan import RECOVER, SWITCH, at_stake
 __all__ = [
     "PULL_PATIENCE",
     "baking",
+    "coming_back",
     "has_run",
     "image_seen",
+    "is_tried",
+    "leads",
     "left_to_go",
     "loader",
     "rolled",
@@ -156,22 +159,31 @@ def rolling_back(
     `pods` are all of the application, `left` is as by `left_to_go`.
     """
     found = workload or {"metadata": {}}
-    stated = mark_of(found) == upgrade.spec.from_revision
-    tried = any(NEXT_LABEL in pod["metadata"].get("labels", {}) and not _goes(pod) for pod in pods)
-    if (
-        tried
-        or not stated
-        or found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1)
-    ):
-        patience = max(upgrade.spec.policy.progress_deadline_seconds, _LEAST_PATIENCE)
-        told = "the revision before is being brought back" + (f"; {obstacle}" if obstacle else "")
-        return _in_time(told, step, patience, Reason.NOT_READY, now)
+    if mark_of(found) != upgrade.spec.from_revision:
+        return coming_back(step, upgrade.spec.policy, now, obstacle)
+    if found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
+        return Progress("the revision before is being brought back", _POLL)
     if left:
         name = left[0]["metadata"]["name"]
         told = f"it goes on once {len(left)} pods that may be at work on the data have ended, of which {name} is one"
         return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
     suspended = upgrade.status.get("rollout", {}).get("suspended")
     return has_stopped(workload, pods) if suspended and at_stake(upgrade) else Outcome()
+
+
+def coming_back(step: StepStatus, policy: UpgradePolicy, now: datetime, obstacle: str) -> Outcome | Progress:
+    """What is to be written on the way back is waited for: not without end where the Application cannot write it."""
+    told = "the revision before is being brought back" + (f"; {obstacle}" if obstacle else "")
+    if not obstacle:
+        return Progress(told, _POLL)
+    return _in_time(told, step, max(policy.progress_deadline_seconds, _LEAST_PATIENCE), Reason.NOT_READY, now)
+
+
+def is_tried(service: Manifest | None, beside: Manifest | None, pods: Sequence[Manifest]) -> bool:
+    """Whether something is left of what was tried beside the Application's workload: requests, or pods that stay."""
+    led = NEXT_LABEL in (service or {}).get("spec", {}).get("selector", {})
+    there = beside is not None and "deletionTimestamp" not in beside["metadata"]
+    return led or there or any(NEXT_LABEL in pod["metadata"].get("labels", {}) and not _goes(pod) for pod in pods)
 
 
 def _goes(pod: Manifest) -> bool:
@@ -185,7 +197,7 @@ def loader(
 
     `pods` are those of the revision before.
     """
-    if any((condition_of(pod.get("status", {}), "Ready") or {}).get("status") == "True" for pod in pods):
+    if any(map(_ready, pods)):
         return None
     if stated_replicas(application) == 0:
         return Progress("the data is loaded by a pod that is ready, and no pods are asked for", _POLL)
@@ -253,27 +265,50 @@ def _restarts(pod: Manifest) -> int:
     return max((status.get("restartCount", 0) for status in statuses), default=0)
 
 
+def leads(service: Manifest | None, step: StepStatus) -> bool:
+    """Whether the Application's Service states the pods that it is to lead to from that step on."""
+    selector = (service or {}).get("spec", {}).get("selector", {})
+    return service is not None and (NEXT_LABEL in selector) == (step.name == SWITCH)
+
+
 def switched(
-    application: Application, service: Manifest | None, step: StepStatus, policy: UpgradePolicy, now: datetime
+    application: Application,
+    service: Manifest | None,
+    upgrade: Upgrade,
+    step: StepStatus,
+    now: datetime,
+    *,
+    obstacle: str = "",
 ) -> Outcome | Progress:
-    """Whether the Application's Service leads where it is to, and has for long enough that nobody is on the old way."""
+    """Whether the Application's Service leads where it is to, and has for long enough that nobody is on the old way.
+
+    Since when, `status.switchedTime` says; `obstacle` is what the Application says that is in its way.
+    """
     if not has_service(application):
         return Outcome()
-    to_next = step.name == SWITCH
-    selector = (service or {}).get("spec", {}).get("selector", {})
-    if service is None or (NEXT_LABEL in selector) != to_next:
-        told = f"the Service is to lead to the pods {'beside' if to_next else 'of'} the Application's own workload"
-        return _in_time(told, step, policy.progress_deadline_seconds, Reason.PROGRESS_DEADLINE_EXCEEDED, now)
-    left = _SETTLES - _waited(step, now)
+    if not leads(service, step):
+        if step.name != SWITCH:
+            return coming_back(step, upgrade.spec.policy, now, obstacle)
+        told = "the Service is to lead to the pods beside the Application's own workload"
+        deadline = upgrade.spec.policy.progress_deadline_seconds
+        return _in_time(told, step, deadline, Reason.PROGRESS_DEADLINE_EXCEEDED, now)
+    since = upgrade.status.get("switchedTime")
+    left = _SETTLES - (_seconds(moment(since), now) if since else 0.0)
     return Progress("requests find their new way", left) if left > 0 else Outcome()
 
 
 def baking(
-    pods: Sequence[Manifest], probes: Outcome | Progress | None, step: StepStatus, seconds: int, now: datetime
+    pods: Sequence[Manifest],
+    probes: Outcome | Progress | None,
+    step: StepStatus,
+    seconds: int,
+    now: datetime,
+    *,
+    wanted: int = 1,
 ) -> Outcome | Progress:
     """Whether the new revision stays well for so many `seconds`.
 
-    `pods` are those of it; `probes` is how asking it again and again goes.
+    `pods` are those of it, of which `wanted` are to be ready; `probes` is how asking it again and again goes.
     """
     begun = moment(step.start_time) if step.start_time else now
     for pod in pods:
@@ -285,6 +320,11 @@ def baking(
     left = seconds - (now - begun).total_seconds()
     if left > 0:
         return Progress(f"it is watched for {seconds} s", min(left, 2.0))
+    ready = sum(_ready(pod) for pod in pods)
+    if ready < wanted:
+        told = f"{ready} of {wanted} pods are ready"
+        late = -left >= _UNREADY_PATIENCE
+        return Outcome(Reason.BAKE_FAILED, told) if late else Progress(f"{told} at its end", _POLL)
     return Progress("the last probes are under way", _POLL) if isinstance(probes, Progress) else Outcome()
 
 
@@ -306,6 +346,10 @@ def _unwell(pod: Manifest, begun: datetime, now: datetime) -> str | None:
         if _seconds(since, now) > _UNREADY_PATIENCE
         else None
     )
+
+
+def _ready(pod: Manifest) -> bool:
+    return (condition_of(pod.get("status", {}), "Ready") or {}).get("status") == "True" and not _goes(pod)
 
 
 def _taken_away(status: Mapping[str, Any]) -> bool:

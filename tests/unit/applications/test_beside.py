@@ -10,8 +10,11 @@ from harness.live_objects import live
 from timonier.api.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INGRESSES,
     NETWORK_POLICIES,
     PERSISTENT_VOLUME_CLAIMS,
+    POD_DISRUPTION_BUDGETS,
     SERVICES,
     Resource,
 )
@@ -41,7 +44,8 @@ Manifest = dict[str, Any]
 
 
 def course(traffic: Traffic = "None", replicas: int | None = None, old: Manifest = OLD) -> Course:
-    beside = Beside(application(NEW), "web-2", "web-2", replicas, traffic)
+    spec = {name: old[name] for name in ("scaling", "suspend", "network") if name in old}
+    beside = Beside(application(NEW | spec), "web-2", "web-2", replicas, traffic)
     return Course(application(old), revision="web-1", beside=beside)
 
 
@@ -106,22 +110,53 @@ def test_it_has_as_many_pods_as_the_first_or_those_that_are_stated_and_none_with
         assert (replicas(course(old=OLD | none)), replicas(course(replicas=2, old=OLD | none))) == (0, 0)
     scaling = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9, "metrics": [{"type": "cpu", "target": 70}]}}
     scaled = OLD | {"scaling": scaling, "workload": OLD["workload"] | {"resources": {"requests": {"cpu": "1"}}}}
-    made = applied(plan(application(scaled), Observed(), NOW))[DEPLOYMENTS, "web"]
+    result = applied(plan(application(scaled), Observed(), NOW))
+    # Other pods have the load meanwhile, of which it would see too little.
+    frozen = applied(decide(course(old=scaled)))[HORIZONTAL_POD_AUTOSCALERS, "web"]["spec"]["behavior"]
+    assert frozen == {"scaleDown": {"selectPolicy": "Disabled"}}
+    assert "behavior" not in result[HORIZONTAL_POD_AUTOSCALERS, "web"]["spec"]
+    made = result[DEPLOYMENTS, "web"]
     assert replicas(course(old=scaled), live(made | {"spec": made["spec"] | {"replicas": 7}})) == 7
 
 
 def test_it_goes_once_everything_else_is_as_it_is_to_be() -> None:
     there = [live(manifest) for (_, name), manifest in applied(decide(course("All"))).items() if name != "web-data"]
     result = decide(Course(application(OLD), revision="web-1"), *there)
-    assert result.delete == ()
-    assert {(gone.resource, gone.name) for gone in result.delete_last} == set(OWN)
+    assert result.delete == result.delete_last == ()  # requests were led to it a moment ago
+    assert result.lingers
     assert applied(result)[SERVICES, "web"]["spec"]["selector"] == {LABEL: "web"}
+    front = applied(result)[SERVICES, "web"]
+    there = [live(front) if (each["kind"], each["metadata"]["name"]) == ("Service", "web") else each for each in there]
+    result = decide(Course(application(OLD), revision="web-1"), *there)
+    assert (result.delete, result.lingers) == ((), False)
+    assert {(gone.resource, gone.name) for gone in result.delete_last} == set(OWN)
     assert decide(course("All"), *there).delete_last == ()
 
 
+def test_ports_of_other_numbers_and_names_are_reached() -> None:
+    network = {"network": {"ingress": {"host": "web.example"}}}
+    renamed = {"workload": {"ports": [{"name": "page", "containerPort": 8080}]}}
+    old = OLD | network | renamed
+    for traffic, port, name in (("None", "page", 8080), ("All", "http", 9090), ("Shared", "page", "page")):
+        made = applied(decide(course(traffic, old=old)))
+        rule = made[INGRESSES, "web"]["spec"]["rules"][0]["http"]["paths"][0]
+        assert rule["backend"]["service"]["port"] == {"name": port}
+        (found,) = made[SERVICES, "web"]["spec"]["ports"]
+        assert (found["name"], found["targetPort"]) == (port, name)
+
+
+def test_pods_for_which_no_budget_speaks_have_one_of_their_own() -> None:
+    many = OLD | {"scaling": {"replicas": 3}}
+    for traffic, there in (("None", True), ("All", True), ("Shared", False)):
+        made = applied(decide(course(traffic, old=many)))
+        assert ((POD_DISRUPTION_BUDGETS, "web-next") in made) == there
+        assert (POD_DISRUPTION_BUDGETS, "web") in made
+
+
 @pytest.mark.parametrize("adopt", [True, False])
-def test_what_is_of_another_under_its_name_is_left_alone(adopt: bool) -> None:
-    foreign = {"kind": "Deployment", "metadata": {"name": "web-next", "uid": "theirs"}, "spec": {}}
+@pytest.mark.parametrize(("kind", "name"), [("Deployment", "web-next"), ("ConfigMap", "web-next-config")])
+def test_what_is_of_another_under_its_name_is_left_alone(adopt: bool, kind: str, name: str) -> None:
+    foreign = {"kind": kind, "metadata": {"name": name, "uid": "theirs"}, "spec": {}}
     result = decide(course(old=OLD | {"adopt": adopt}), foreign)
     assert (DEPLOYMENTS, "web-next") not in applied(result)
     assert result.blocked

@@ -431,6 +431,10 @@ def test_what_failed_for_want_of_a_secret_is_tried_again_once_that_is_there() ->
     world = settled("1")
     world.spec["workload"]["envFrom"] = [{"secretRef": {"name": "keys"}}]
     world.turn()
+    world.end("Cancelled")  # as a person asked for it
+    world.versions = {"Secret/keys": "u/1"}
+    assert world.turn().create == ()
+    world.versions = {}
     world.end("Failed")
     assert world.turn().create == world.turn().create == ()
     world.versions = {"Secret/keys": "u/1"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from timonier.api.references import APPLICATION_LABEL, application_of
-from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS
+from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS, SECRETS
 from timonier.engine.cache import Cache
 from timonier.engine.contract import Change, Request
 
@@ -14,7 +14,9 @@ WEB = Request("shop", "web")
 
 @pytest.fixture
 def cache() -> Cache:
-    return Cache(primaries=(APPLICATIONS,), application_of=application_of)
+    made = Cache(primaries=(APPLICATIONS,), application_of=application_of)
+    made.watches(DEPLOYMENTS)
+    return made
 
 
 def thing(
@@ -33,6 +35,14 @@ def test_an_older_or_equal_state_is_no_news(cache: Cache) -> None:
     assert cache.observe(DEPLOYMENTS, thing(5)) is None
     assert cache.observe(DEPLOYMENTS, thing(4)) is None
     assert cache.get(DEPLOYMENTS, WEB) == thing(5)
+
+
+def test_what_is_not_watched_is_not_kept_when_it_is_written(cache: Cache) -> None:
+    assert cache.written(SECRETS, thing(7)) is None  # nobody would tell when it is gone
+    assert cache.get(SECRETS, WEB) is None
+    cache.watches(SECRETS, "timonier.dev/run")
+    assert cache.written(SECRETS, thing(8)) is None
+    assert cache.written(SECRETS, thing(9, labels={"timonier.dev/run": "backup"})) is not None
 
 
 def test_the_echo_of_our_own_write_is_no_news(cache: Cache) -> None:

@@ -71,3 +71,19 @@ def test_who_waits_for_a_person_lets_others_go_first() -> None:
         assert world.rival(world.add(BACKUPS, "nightly")) is None
     world.add(UPGRADES, "web-2", **BEGUN | {"step": "Rollout"})
     assert world.rival(world.add(BACKUPS, "nightly")) == "upgrade web-2"
+
+
+def test_who_waits_for_pods_lets_others_go_first_as_far_as_it_has_touched_nothing_that_they_rely_on() -> None:
+    touched, held = {"rollout": {"revision": "web-1"}}, {"heldTime": "2026-11-27T08:00:00Z"}
+
+    def goes_first(**status: Any) -> set[str]:
+        world = World()
+        world.add(UPGRADES, "web-2", **BEGUN | status)
+        others = ((BACKUPS, "nightly"), (RESTORES, "back"), (APPLICATIONS, "web"))
+        return {resource.kind for resource, name in others if world.rival(world.add(resource, name)) is None}
+
+    assert goes_first(step="Rollout") == set()
+    assert goes_first(step="Approve") == goes_first(step="Backup", **held) == {"Backup", "Restore", "Application"}
+    assert goes_first(step="Rollout", **held, **touched) == {"Backup"}
+    # Recovery, which is the Application's own, would take the pods of one that failed for the good ones.
+    assert goes_first(step="Pause", **touched) == {"Backup", "Restore"}

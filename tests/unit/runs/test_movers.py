@@ -75,6 +75,7 @@ def server() -> ApiServer:
 @pytest.fixture
 def cache() -> Cache:
     cache = Cache(primaries=(APPLICATIONS, BACKUPS), application_of=application_of)
+    cache.watches(JOBS)
     cache.observe(BACKUPS, {"metadata": {"namespace": "shop", "name": "nightly", "uid": UID, "resourceVersion": "1"}})
     return cache
 

@@ -251,6 +251,16 @@ def test_what_was_put_back_has_all_its_retries_and_the_time_that_it_took_before(
     assert states(replace(run, status=made.status))["Load"] == "Failed"
 
 
+def test_what_waits_for_its_next_attempt_has_all_its_retries_after_a_hold() -> None:
+    hold, bad = Hold("nobody is there", "Load", "Load"), Outcome(Reason.UNREACHABLE, "x")
+    run, _, _ = follow(a_run(), DONE)
+    run = replace(run, status=turn(run, Seen(task=bad, job="job"), record, NOW).status)
+    run = replace(run, status=turn(replace(run, hold=hold), Seen(), record, NOW).status)
+    made = turn(run, Seen(), record, NOW)
+    assert made.start is not None
+    assert (made.start.attempts, made.start.void_attempts, made.start.retry_time) == (2, 1, None)
+
+
 def test_hold_is_nothing_to_what_comes_before_and_to_the_way_back() -> None:
     run, begun, _ = follow(replace(a_run(), hold=Hold("x", "Load", "Load")), DONE)
     assert (begun, states(run)["Quiesce"]) == (["Quiesce 1"], "Succeeded")

@@ -151,12 +151,15 @@ def test_with_blue_green_all_is_led_to_pods_that_are_known_to_be_good_and_back_a
         "Switch": MAIN | beside("All"),
         "Rollout": new | beside("All"),
         "Promote": new | beside("None"),
+        "Withdraw": MAIN | beside("None"),
         "Rollback": MAIN,
         "Recover": MAIN,
     }
     for step, reason in (("Preview", "ProgressDeadlineExceeded"), ("Bake", "BakeFailed"), ("Switch", "CrashLoop")):
         error = Outcome(Reason(reason) if step != "Preview" else Reason.REFUSED, "bad")
         begun, status = follow(fails={step: error}, **policy)
+        back = [] if step == "Preview" else ["Withdraw:web-1"]  # only what serves is to be led back from
+        assert [each for each in begun if each.startswith("Withdraw")] == back
         assert begun[-2:] == ["Rollback:web-1", "Recover:web-1"]
         assert (status["rollbackReason"], status["rollout"]) == (reason, MAIN)
 

@@ -20,6 +20,8 @@ from timonier.upgrades.watching import (
     baking,
     has_run,
     image_seen,
+    is_tried,
+    leads,
     left_to_go,
     loader,
     rolled,
@@ -174,21 +176,30 @@ def back_to(
 
 def test_a_workload_that_cannot_be_written_is_not_waited_for_without_end() -> None:
     found = undoing("Command", **MIGRATED)
-    assert back_to(workload("web-3"), [], [], found, 599) == "goes on"
-    assert back_to(workload("web-3"), [], [], found, 601) is Reason.NOT_READY
+
+    def look(ago: float, obstacle: str) -> Reason | str | None:
+        return said(rolling_back(workload("web-3"), [], [], found, step("Rollback", ago), NOW, obstacle=obstacle))
+
+    assert look(599, "refused") == "goes on"
+    assert look(601, "refused") is Reason.NOT_READY
+    assert look(9999, "") == "goes on"  # nobody has come to it yet, as after a long outage
+    assert back_to(workload(seen=1), [], [], found, 9999) == "goes on"  # stated, and not yet seen by its controller
     told = rolling_back(None, [], [], found, step("Rollback"), NOW, obstacle="a claim is refused")
     assert isinstance(told, Progress)
     assert told.trouble == "the revision before is being brought back; a claim is refused"
 
 
-def test_what_was_tried_beside_is_on_its_way_out_before_it_counts_as_rolled_back() -> None:
-    found = undoing("None", **MIGRATED)
+def test_something_is_tried_beside_as_long_as_requests_or_pods_are_left() -> None:
     tried, going = pod(), pod()
     for each in (tried, going):
         each["metadata"]["labels"] = {"timonier.dev/next": "web"}
     going["metadata"]["deletionTimestamp"] = stamp(NOW)
-    assert back_to(workload(), [pod(), tried], [], found) == "goes on"
-    assert back_to(workload(), [pod(), going], [], found) is None
+    led, not_led = ({"spec": {"selector": {f"timonier.dev/{label}": "web"}}} for label in ("next", "application"))
+    assert is_tried(led, None, [])
+    assert is_tried(not_led, workload(), [pod()])
+    assert is_tried(None, None, [pod(), tried])
+    assert not is_tried(not_led, going, [pod(), going])
+    assert not is_tried(None, None, [])
 
 
 def test_data_is_loaded_once_an_old_pod_is_ready() -> None:
@@ -267,14 +278,19 @@ def test_where_old_pods_do_not_come_all_are_stopped_for_the_data_to_go_back() ->
 def test_requests_go_where_the_service_leads_a_moment_after_it_does(name: str, there: str, other: str) -> None:
     ports = application({"workload": {"ports": [{"name": "http", "containerPort": 80}]}})
 
-    def look(label: str | None, ago: float) -> Reason | str | None:
+    def look(label: str | None, ago: float, since: float | None = None, obstacle: str = "") -> Reason | str | None:
         service = {"spec": {"selector": {f"timonier.dev/{label}": "web"}}} if label else None
-        return said(switched(ports, service, step(name, ago), POLICY, NOW))
+        seen = {} if since is None else {"switchedTime": stamp(NOW - timedelta(seconds=since))}
+        assert leads(service, step(name)) == (label == there)
+        return said(switched(ports, service, undoing("None", **seen), step(name, ago), NOW, obstacle=obstacle))
 
-    assert look(there, 1) == look(other, 59) == look(None, 59) == "goes on"
-    assert look(there, 6) is None
-    assert look(other, 61) is look(None, 61) is Reason.PROGRESS_DEADLINE_EXCEEDED
-    assert said(switched(application(), None, step(name), POLICY, NOW)) is None  # it has no Service
+    assert look(there, 900) == look(there, 900, 1) == look(other, 59) == look(None, 59) == "goes on"
+    assert look(there, 900, 6) is None
+    late = Reason.PROGRESS_DEADLINE_EXCEEDED if name == "Switch" else "goes on"
+    assert look(other, 601) == look(None, 601) == late
+    if name != "Switch":
+        assert look(other, 601, obstacle="refused") is Reason.NOT_READY
+    assert said(switched(application(), None, undoing("None"), step(name), NOW)) is None  # it has no Service
 
 
 def image(waiting: Manifest | None = None, waited: float = 5, **status: Any) -> Reason | str | None:
@@ -323,13 +339,22 @@ def test_it_must_stay_well_for_so_long() -> None:
     assert bake(pod(), probes=Outcome(Reason.INTERRUPTED, "evicted")) is Reason.INTERRUPTED
 
 
+def test_without_enough_pods_at_its_end_it_has_not_stayed_well() -> None:
+    def of(wanted: int, *pods: Manifest, ago: float) -> Reason | str | None:
+        return said(baking(pods, None, step("Bake", ago), POLICY.bake_seconds, NOW, wanted=wanted))
+
+    assert of(1, ago=21) == of(2, pod(), ago=21) == "goes on"
+    assert of(1, ago=51) is of(2, pod(), ago=51) is Reason.BAKE_FAILED
+    assert of(2, pod(), pod(), ago=21) is None
+
+
 def test_a_restart_or_a_pod_that_stays_away_is_not_well() -> None:
     def ended(ago: float) -> Manifest:
         return {"lastState": {"terminated": {"finishedAt": stamp(NOW - timedelta(seconds=ago)), "exitCode": 137}}}
 
     assert bake(pod(**ended(10)), ago=5) == "goes on"  # that was before
     assert bake(pod(**ended(2)), ago=5) is Reason.BAKE_FAILED
-    assert bake(pod(ready=False, since=29), ago=40) is None
+    assert bake(pod(ready=False, since=29), ago=40) == "goes on"
     assert bake(pod(ready=False, since=31), ago=40) is Reason.BAKE_FAILED
     assert bake(pod(ready=False, since=100), ago=5) == "goes on"
     for leaving in ("deletionTimestamp", "DisruptionTarget", "Evicted"):
