@@ -45,6 +45,9 @@ SNAPSHOT: Final = "Snapshot"
 RELEASE: Final = "Release"
 """The step that lets go of these, once their data is in the store or is not to be."""
 
+_SMALL: Final = 100 << 30
+"""Bytes of data up to which two processes may have the index of their repository in memory: some 20 MB each."""
+
 _KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -180,7 +183,9 @@ def _commands(application: Application) -> DumpCommands | None:
     return application.spec.backup.command if application.spec.backup else None
 
 
-def instruction(backup: Backup, application: Application, paths: tuple[str, ...], file: str) -> dict[str, Any]:
+def instruction(
+    backup: Backup, application: Application, paths: tuple[str, ...], file: str, store: BackupStore | None = None
+) -> dict[str, Any]:
     """What the mover is told: to copy those folders, or to wait for a dump where there are none.
 
     `file` is where it finds the Application.
@@ -197,7 +202,9 @@ def instruction(backup: Backup, application: Application, paths: tuple[str, ...]
     told: dict[str, Any] = {"run": backup.metadata.uid, "tags": tags, "application": file}
     if method == "Command":
         return told | {"task": "receive", "filename": f"{application.metadata.name}.dump"}
-    return told | {"task": "backup", "paths": list(paths), "tags": tags | {"volumes": ",".join(map(name_of, paths))}}
+    told |= {"task": "backup", "paths": list(paths), "tags": tags | {"volumes": ",".join(map(name_of, paths))}}
+    held = store.status.get("bytes") if store else None
+    return told | ({"small": True} if held is not None and held <= _SMALL else {})
 
 
 def record_of(store: BackupStore | None) -> Record:

@@ -241,7 +241,9 @@ class _Turn:
 
     async def _task(self, step: StepStatus, application: Application, mounted: tuple[ClaimMount, ...]) -> Task:
         attempt = step.attempts or 1
-        told = instruction(self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE)
+        told = instruction(
+            self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE, self._store()
+        )
         told |= await self._driver.movers.breaking_again(self._manifest, step)
         node = (
             node_of(self._observer.claims(self._target), await self._observer.pods(self._target)) if mounted else None

@@ -1,8 +1,10 @@
-"""Make a backup: two snapshots with one tag, the Application as it was first, so that one with data has both."""
+"""Make a backup: two snapshots with one tag, the Application and its data. What has both counts."""
 
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from timonier.mover.instruction import Instruction
@@ -46,12 +48,20 @@ def backup(instruction: Instruction, restic: Restic) -> BackupResult:
     for path in paths:
         if not Path(path).is_absolute() or not Path(path).is_dir():
             raise MoverError("Failed", f"{path} cannot be backed up: it must be a folder, with its whole path.")
-    found = snapshots(restic, run=labels.run)
+    found = snapshots(restic, run=labels.run, seconds=restic.patience)
     if done := of_part(found, "data"):
+        save_application(restic, labels, instruction, found)
         return result_of(restic, done.id, 0)
-    save_application(restic, labels, instruction, found)
     excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
-    snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
+    with ExitStack() as stack:
+        beside: Process | None = None
+        if instruction.flag("small"):
+            beside = _begin_application(stack, restic, labels, instruction, found)
+        else:
+            save_application(restic, labels, instruction, found)
+        snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
+        if beside is not None:
+            summary_of(beside)
     return result_of(restic, snapshot, added)
 
 
@@ -62,10 +72,26 @@ def of_part(found: tuple[Snapshot, ...], part: str) -> Snapshot | None:
 
 def save_application(restic: Restic, labels: Labels, instruction: Instruction, found: tuple[Snapshot, ...]) -> None:
     """Back up the Application, if the instruction has one and `found` of the run has not."""
+    application = _application(instruction, found)
+    if application:
+        _save(restic, labels, "application", "--", application)
+
+
+def _begin_application(
+    stack: ExitStack, restic: Restic, labels: Labels, instruction: Instruction, found: tuple[Snapshot, ...]
+) -> Process | None:
+    """The same beside the data, where the index of the repository is small enough to be in memory twice."""
+    application = _application(instruction, found)
+    if application is None:
+        return None
+    return stack.enter_context(_process(restic, labels, "application", "--", application))
+
+
+def _application(instruction: Instruction, found: tuple[Snapshot, ...]) -> str | None:
     application = instruction.optional_text("application")
-    if application and not of_part(found, "application"):
-        # A file of a Secret is a link, and restic would save no more than that.
-        _save(restic, labels, "application", "--", os.path.realpath(application))
+    if not application or of_part(found, "application"):
+        return None
+    return os.path.realpath(application)  # a file of a Secret is a link, and restic would save no more than that
 
 
 def result_of(restic: Restic, snapshot: str, added: int) -> BackupResult:
@@ -87,11 +113,17 @@ def summary_of(process: Process) -> tuple[str, int]:
     return str(snapshot), int(str(summary.get("data_added", 0)))
 
 
+@contextmanager
+def _process(restic: Restic, labels: Labels, part: str, *arguments: str) -> Iterator[Process]:
+    with restic.start("backup", "--json", *labels.options(part), *arguments) as process:
+        # restic would go on without what it cannot read, and leave a snapshot that looks whole.
+        process.on_complaint = _unreadable
+        yield process
+
+
 def _save(restic: Restic, labels: Labels, part: str, *arguments: str) -> tuple[str, int]:
     try:
-        with restic.start("backup", "--json", *labels.options(part), *arguments) as process:
-            # restic would go on without what it cannot read, and leave a snapshot that looks whole.
-            process.on_complaint = _unreadable
+        with _process(restic, labels, part, *arguments) as process:
             return summary_of(process)
     except UnreadableError:
         # When the file was among the last, restic had saved the snapshot before it could be stopped.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from timonier.mover.outcome import MoverError
+from timonier.mover.repository import open_repository
 from timonier.mover.restic import Restic
 
 __all__ = ["NOT_DATA", "STAGING", "Contents", "Manifest", "contents", "folder_manifest", "name_of"]
@@ -79,15 +80,30 @@ def name_of(path: str) -> str:
     return PurePosixPath(path).name
 
 
-def contents(restic: Restic, snapshot: str) -> Contents:
-    """What is in a snapshot; MoverError when there is none of that id."""
-    lines = restic.each_line("ls", "--json", "--no-lock", snapshot)
-    head = next(lines, None)
-    if head is None:
+def contents(restic: Restic, snapshot: str, *, opening: float | None = None) -> Contents:
+    """What is in a snapshot; MoverError when there is none of that id.
+
+    With `opening`, it also sees meanwhile that the repository can be opened within so many seconds.
+    """
+    with restic.start("ls", "--json", "--no-lock", snapshot) as process:
+        if opening is not None:
+            open_repository(restic, opening)
+        found = _read(process.stdout)
+        process.finish()
+    if found is None:
         raise MoverError("SnapshotNotFound", f"There is no snapshot {snapshot} in the repository.")
+    return found
+
+
+def _read(lines: Iterable[bytes]) -> Contents | None:
+    """What restic lists; None when that is nothing."""
+    rest = iter(lines)
+    head = next(rest, None)
+    if head is None:
+        return None
     described = json.loads(head)
     builders = {path: _Builder(name_of(path)) for path in sorted(described["paths"])}
-    for line in lines:
+    for line in rest:
         node = json.loads(line)
         for path, builder in builders.items():
             if node["path"].startswith(path + "/"):

@@ -56,10 +56,10 @@ def locks(restic: Restic) -> tuple[Lock, ...]:
     return tuple(lock for lock in _locks(restic, _ids_of_locks(restic)[:_MOST_LOCKS]) if lock is not None)
 
 
-def snapshots(restic: Restic, *, run: str | None = None) -> tuple[Snapshot, ...]:
+def snapshots(restic: Restic, *, run: str | None = None, seconds: float | None = None) -> tuple[Snapshot, ...]:
     """All snapshots, or those of one run, the oldest first."""
     chosen = ["--tag", tag("run", run)] if run else []
-    found = json.loads(restic.run("snapshots", "--json", "--no-lock", *chosen) or b"[]") or []
+    found = json.loads(restic.run("snapshots", "--json", "--no-lock", *chosen, seconds=seconds) or b"[]") or []
     return tuple(sorted(map(_snapshot, found), key=lambda snapshot: (snapshot.time, snapshot.id)))
 
 

@@ -167,12 +167,6 @@ class Restic:
                     timer.cancel()
         return output
 
-    def each_line(self, *arguments: str) -> Iterator[bytes]:
-        """Its output line by line, and then what went wrong, if anything did."""
-        with self.start(*arguments) as process:
-            yield from process.stdout
-            process.finish()
-
     def discard(self, *arguments: str) -> None:
         """Run it for what it finds wrong; its output is thrown away."""
         with self.start(*arguments, stdout=subprocess.DEVNULL) as process:

@@ -19,7 +19,7 @@ _IGNORED = re.compile("^ignoring error for ")
 
 def restore(instruction: Instruction, restic: Restic) -> RestoreResult:
     """Replace the content of the target's volumes by the snapshot's."""
-    held = contents(restic, instruction.snapshot())
+    held = contents(restic, instruction.snapshot(), opening=restic.patience)
     expected = instruction.optional_text("manifestHash")
     if expected and expected != held.hash:
         raise MoverError(

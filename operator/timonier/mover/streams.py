@@ -29,10 +29,10 @@ def receive(instruction: Instruction, restic: Restic) -> BackupResult:
     labels, filename = Labels(instruction), instruction.text("filename")
     if not _NAME.fullmatch(filename):
         raise MoverError("Failed", f"{filename!r} is no name for a file in a backup.")
-    found = snapshots(restic, run=labels.run)
+    found = snapshots(restic, run=labels.run, seconds=restic.patience)
+    save_application(restic, labels, instruction, found)
     if done := of_part(found, "data"):
         return result_of(restic, done.id, 0)
-    save_application(restic, labels, instruction, found)
     with meet(os.environ, instruction.seconds("waitSeconds", _WAIT_SECONDS)) as peer:
         peer.sendall(TAKES)
         with peer.makefile("rb") as source:

@@ -5,7 +5,8 @@ import base64
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from timonier.api.backup_store import BackupStore
@@ -42,7 +43,18 @@ from timonier.runs.mover import (
     secret,
     store_label,
 )
-from timonier.runs.outcome import UNTOLD, Lock, Outcome, Progress, finished, has_ended, outcome_of, progress_of
+from timonier.runs.outcome import (
+    UNTOLD,
+    Lock,
+    Outcome,
+    Progress,
+    finished,
+    has_ended,
+    has_succeeded,
+    next_look,
+    outcome_of,
+    progress_of,
+)
 from timonier.runs.reasons import Reason
 
 __all__ = ["RULES", "Movers"]
@@ -111,7 +123,10 @@ class Movers:
         job, pods = await self.job(namespace, name)
         if job is None:
             return None
-        return outcome_of(job, pods) if finished(job) else progress_of(pods)
+        # A Job says a second late that its pod has done well.
+        if finished(job) or any(has_succeeded(pod) for pod in pods):
+            return outcome_of(job, pods)
+        return replace(progress_of(pods), again=next_look(pods, datetime.now(UTC)))
 
     async def job(self, namespace: str, name: str) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """A Job, when it is there, and its pods."""

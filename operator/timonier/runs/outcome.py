@@ -18,6 +18,8 @@ __all__ = [
     "command_outcome",
     "finished",
     "has_ended",
+    "has_succeeded",
+    "next_look",
     "outcome_of",
     "progress_of",
 ]
@@ -74,6 +76,18 @@ def finished(job: Manifest) -> bool:
 def has_ended(pod: Manifest) -> bool:
     """Whether a pod is at work no more. One that is ending still is, and so is one whose node is not heard of."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def has_succeeded(pod: Manifest) -> bool:
+    """Whether all that a pod was to do has been done well."""
+    return str(pod.get("status", {}).get("phase")) == "Succeeded"
+
+
+def next_look(pods: Sequence[Manifest], now: datetime) -> float:
+    """Seconds after which to look at the pods of a Job again: few at first, and few beside what they have run."""
+    begun = [moment(pod["status"]["startTime"]) for pod in pods if pod.get("status", {}).get("startTime")]
+    ran = max(((now - time).total_seconds() for time in begun), default=0.0)
+    return min(max(ran / 20, 0.5), 15.0)
 
 
 def progress_of(pods: Sequence[Manifest]) -> Progress:

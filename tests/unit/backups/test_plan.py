@@ -139,6 +139,9 @@ def test_the_mover_goes_where_the_volumes_are() -> None:
 def test_what_the_mover_is_told() -> None:
     told = instruction(backup(), application(), ("/data/data",), "/credentials/application.json")
     assert (told["task"], told["run"], told["paths"]) == ("backup", "run-1", ["/data/data"])
+    for held, small in ((1 << 30, True), (200 << 30, False), (None, False)):  # two processes have its index in memory
+        where = store().model_copy(update={"status": {"bytes": held} if held else {}})
+        assert ("small" in instruction(backup(), application(), ("/data/data",), "/a.json", where)) == small
     assert told["tags"]["image"] == "web:1"
 
 

@@ -17,14 +17,17 @@ from .conftest import PASSWORD, Store
 TAGS = {"application": "web", "namespace": "shop", "method": "Files", "revision": "web-1,2%", "zone": "ä"}
 
 
-def test_a_backup_is_made_once_found_by_a_survey_and_forgotten(store: Store, volume: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [True, False])
+def test_a_backup_is_made_once_found_by_a_survey_and_forgotten(
+    store: Store, volume: Path, tmp_path: Path, small: bool
+) -> None:
     # As a Secret's volume has its files: each a link to one below a folder that is a link itself.
     (tmp_path / "..2026").mkdir()
     (tmp_path / "..2026" / "application.json").write_text(json.dumps({"spec": {"image": "web:1"}}))
     (tmp_path / "..data").symlink_to("..2026")
     saved = tmp_path / "application.json"
     saved.symlink_to("..data/application.json")
-    made = {"paths": [str(volume)], "application": str(saved), "run": "u-1", "tags": TAGS}
+    made = {"paths": [str(volume)], "application": str(saved), "run": "u-1", "tags": TAGS, "small": small}
     first = store.done("backup", **made)
     assert first["files"] == 6
     assert first["bytes"] == 5 + 5 + 3 + 5 + 300_000 + 2
@@ -63,6 +66,23 @@ def test_data_without_its_application_is_no_backup(store: Store, volume: Path) -
     outcome = store.mover("survey", initialize=True, check=True, readData="100%")
     assert outcome.lines("TIMONIER-SNAPSHOT") == []
     assert (outcome.result["created"], outcome.result["checked"], outcome.result["snapshots"]) == (False, True, 0)
+
+
+def test_data_whose_application_was_not_saved_gets_it(store: Store, volume: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "application.json"
+    saved.write_text(json.dumps({"spec": {"image": "web:1"}}))
+    made = {"paths": [str(volume)], "run": "u-1", "tags": TAGS}
+    first = store.done("backup", **made)
+    assert store.done("backup", **made, application=str(saved)) == {**first, "added": 0}
+    assert store.mover("application", run="u-1").lines("TIMONIER-APPLICATION") == [{"spec": {"image": "web:1"}}]
+
+
+def test_a_small_backup_whose_application_cannot_be_saved_has_failed(
+    store: Store, volume: Path, tmp_path: Path
+) -> None:
+    made = {"paths": [str(volume)], "run": "u-1", "tags": TAGS, "small": True}
+    store.refused("backup", **made, application=str(tmp_path / "nowhere"))
+    assert store.mover("survey").lines("TIMONIER-SNAPSHOT") == []
 
 
 def test_a_backup_after_a_killed_one_has_both_parts(store: Store, volume: Path, tmp_path: Path) -> None:

@@ -1,12 +1,22 @@
 """What a Job and its pod say, from the shapes that the Job controller and the kubelet leave."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from timonier.runs.outcome import UNTOLD, Progress, command_outcome, finished, outcome_of, progress_of
+from timonier.api.moments import stamp
+from timonier.runs.outcome import (
+    UNTOLD,
+    Progress,
+    command_outcome,
+    finished,
+    has_succeeded,
+    next_look,
+    outcome_of,
+    progress_of,
+)
 from timonier.runs.reasons import Reason
 
 
@@ -35,6 +45,19 @@ def test_a_job_is_over_when_it_says_so() -> None:
 def test_the_result_is_what_the_mover_left() -> None:
     found = outcome_of(COMPLETE, [pod('{"ok":true,"snapshot":"abc","bytes":5}')])
     assert (found.error, dict(found.result)) == (None, {"snapshot": "abc", "bytes": 5})
+
+
+def test_the_longer_pods_run_the_less_often_they_are_looked_at() -> None:
+    now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+
+    def after(*seconds: float) -> float:
+        times = [stamp(now - timedelta(seconds=each)) for each in seconds]
+        return next_look([{"status": {"startTime": time}} for time in times] + [{"status": {}}], now)
+
+    assert [after(), after(0), after(10), after(60), after(60, 200), after(9999)] == [0.5, 0.5, 0.5, 3.0, 10.0, 15.0]
+    assert [has_succeeded({"status": {"phase": phase}}) for phase in ("Succeeded", "Failed", "Running")] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
 def test_the_newest_pod_counts() -> None:
