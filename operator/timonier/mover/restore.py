@@ -9,7 +9,7 @@ from timonier.mover.manifest import Contents, Manifest, contents, folder_manifes
 from timonier.mover.outcome import MoverError, RestoreResult
 from timonier.mover.repository import escaped
 from timonier.mover.restic import Restic
-from timonier.mover.staging import State, Volume, needed
+from timonier.mover.staging import State, Volume, flushing, needed
 from timonier.mover.verdicts import verdict
 
 __all__ = ["restore"]
@@ -87,7 +87,7 @@ class _Exchange:
 
     def _stage(self, volume: Volume, manifest: Manifest) -> None:
         arguments = [self._snapshot, "--target", str(volume.new), "--include", escaped(volume.source)]
-        with self._restic.start("restore", *arguments) as process:
+        with flushing(volume.target), self._restic.start("restore", *arguments) as process:
             process.on_complaint = _complaint
             process.stdout.read()
             process.finish()

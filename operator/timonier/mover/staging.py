@@ -9,13 +9,15 @@ The folder has the data as restored (`new/`), the data as it was (`old/`), and h
 - Done: what remains in the folder is rubbish.
 """
 
+import ctypes
 import errno
 import json
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +25,10 @@ from typing import Literal
 from timonier.mover.manifest import NOT_DATA, STAGING, Manifest
 from timonier.mover.outcome import MoverError
 
-__all__ = ["Phase", "State", "Volume", "needed"]
+__all__ = ["Phase", "State", "Volume", "flushing", "needed"]
+
+_LIBC = ctypes.CDLL(None)
+_FLUSH_SECONDS = 0.5
 
 Phase = Literal["Staging", "Proven", "Staged", "Emptied", "Done"]
 
@@ -130,7 +135,7 @@ class Volume:
 
     def complete(self, snapshot: str) -> State:
         """Say that the new data is complete, once it is on the disk."""
-        os.sync()
+        _flush(self.target)
         modes = {name: mode for name, mode in _folders(self.restored) if not mode & stat.S_IWUSR}
         state = State("Staged", snapshot, {".": stat.S_IMODE(self.restored.stat().st_mode), **modes})
         self.enter(state.phase, snapshot, state.modes)
@@ -185,6 +190,37 @@ class Volume:
 
     def _entries(self) -> Iterator[Path]:
         return iter([entry for entry in sorted(self.target.iterdir()) if entry.name not in NOT_DATA])
+
+
+def _flush(folder: Path) -> None:
+    """Wait until all that was written to a folder's file system is on its disk: to that one, not to all of the node."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        failed = _LIBC.syncfs(descriptor)
+    except AttributeError:  # another C library
+        failed = -1
+    finally:
+        os.close(descriptor)
+    if failed:
+        os.sync()
+
+
+@contextmanager
+def flushing(folder: Path) -> Iterator[None]:
+    """Have written to the disk what comes into a volume while the block runs: little is left to wait for afterwards."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(_FLUSH_SECONDS):
+            _flush(folder)
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def needed(manifest: Manifest) -> int:

@@ -58,6 +58,12 @@ def test_the_longer_pods_run_the_less_often_they_are_looked_at() -> None:
     assert [has_succeeded({"status": {"phase": phase}}) for phase in ("Succeeded", "Failed", "Running")] == [
         True, False, False,
     ]  # fmt: skip
+    # Its phase follows a second after its containers.
+    for codes, well in (([0], True), ([0, 0], True), ([0, 1], False), ([0, None], False), ([], False)):
+        states = [
+            {"state": {"terminated": {"exitCode": code}} if code is not None else {"running": {}}} for code in codes
+        ]
+        assert has_succeeded({"status": {"phase": "Running", "containerStatuses": states}}) == well
 
 
 def test_the_newest_pod_counts() -> None:
