@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.applications import application
 from harness.backups import backup, restore, wait_over, wait_store
 from harness.crashes import Guillotine, run
 from harness.fault_proxy import Moment
@@ -21,7 +22,16 @@ from harness.fixtures import Installation
 from harness.kube import NAMESPACES, Kube
 from harness.movers import PERSISTENT_VOLUMES, PlayedMovers, application_with_volume, played, waiting_store
 from harness.upgrades import step_states, wait_upgrade
-from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, JOBS, RESTORES
+from timonier.api.resources import (
+    APPLICATIONS,
+    BACKUPS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    JOBS,
+    NETWORK_POLICIES,
+    RESTORES,
+    SERVICES,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -108,6 +118,42 @@ def upgrades(cluster: Any) -> Callable[[Kube, str], Outcome]:
     return play
 
 
+def tries(kube: Kube, namespace: str) -> Outcome:
+    """An upgrade by blue-green, and one of which nothing gets ready; an upgrade by canary."""
+    storage = {"name": "data", "size": "1Gi", "mountPath": "/data", "storageClassName": "nowhere"}
+    waiting = {"storage": [storage | {"accessMode": "ReadWriteMany"}]}
+    quick = {"progressDeadlineSeconds": 10, "strategy": "BlueGreen"}
+    canary = {"strategy": "Canary", "canary": [{"replicas": 1, "seconds": 1}]}
+
+    def shop(tag: str, policy: dict[str, Any], **more: Any) -> dict[str, Any]:
+        ports = [{"name": "http", "containerPort": 8080}]
+        workload = {"image": {"repository": "registry.example/web", "tag": tag}, "ports": ports, **more}
+        return application(namespace, workload=workload, upgrade=policy)
+
+    kube.apply(shop("1", quick))
+    kube.wait_condition(namespace, "web", "Ready", seconds=60)
+    kube.apply(shop("2", quick))
+    good = wait_upgrade(kube, namespace, "web-2")
+    kube.apply(shop("3", quick, **waiting))
+    bad = wait_upgrade(kube, namespace, "web-3", phase="Failed")
+    kube.apply(shop("4", canary))
+    last = wait_upgrade(kube, namespace, "web-4")
+    resources = (CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES)
+
+    def left() -> list[str]:
+        return [f"{each.kind} {found['metadata']['name']}" for each in resources
+                for found in kube.list(each, namespace, "timonier.dev/next")]  # fmt: skip
+
+    kube.wait("nothing is left beside it", lambda: left() == [], 30)
+    service, workload = kube.get(SERVICES, namespace, "web") or {}, kube.get(DEPLOYMENTS, namespace, "web") or {}
+    return {
+        "states": [step_states(status) for status in (good, bad, last)],
+        "reason": (bad["rollbackReason"], bad["rolledBack"]),
+        "image": workload["spec"]["template"]["spec"]["containers"][0]["image"],
+        "service": service["spec"]["selector"],
+    }
+
+
 def _status(kube: Kube, namespace: str) -> dict[str, Any]:
     status: dict[str, Any] = (kube.get(APPLICATIONS, namespace, "web") or {})["status"]
     return status
@@ -131,6 +177,12 @@ def test_killed_at_every_write_of_an_upgrade_and_of_one_that_is_rolled_back(
     }  # fmt: skip
 
 
+def test_killed_at_every_write_of_what_is_tried_beside(kube: Kube, installation: Installation, tmp_path: Path) -> None:
+    undisturbed = killed_at_writes(kube, installation, tmp_path, "tries", tries)
+    assert undisturbed["image"] == "registry.example/web:4"
+    assert undisturbed["service"] == {"timonier.dev/application": "web"}
+
+
 def killed_at_writes(
     kube: Kube, installation: Installation, tmp_path: Path, name: str, play: Callable[[Kube, str], Outcome]
 ) -> Outcome:
@@ -139,10 +191,11 @@ def killed_at_writes(
     undisturbed, proxy = run(kube, installation, tmp_path, f"{name}-none", play)
     writes = [f"{write.method} {write.path}" for write in proxy.writes if "/events" not in write.path]
     numbers = [write.number for write in proxy.writes if "/events" not in write.path]
-    # All of them take an hour; each run takes another one, so that none is left out for long.
+    # All of them take an hour; each run takes another one, so that none is left out for long. EVERY_WRITE=8 takes an
+    # eighth of them.
     chosen = list(zip(numbers, writes, strict=True))
-    if not os.environ.get("EVERY_WRITE"):
-        chosen = [secrets.choice(chosen)]
+    stride = int(os.environ.get("EVERY_WRITE") or 0)
+    chosen = chosen[secrets.randbelow(stride) :: stride] if stride else [secrets.choice(chosen)]
     failures = []
     for number, write in chosen:
         moment = Moment.BEFORE if number % 2 else Moment.AFTER

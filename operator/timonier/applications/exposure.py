@@ -17,6 +17,7 @@ __all__ = [
     "network_policy",
     "service",
     "service_beside",
+    "unshared_port",
 ]
 
 Labels = Mapping[str, str]
@@ -29,16 +30,16 @@ def has_service(application: Application) -> bool:
     return bool(application.spec.workload.ports) and not disabled
 
 
-def service(application: Application, selector: Labels, *, by_name: bool = False) -> dict[str, Any]:
+def service(application: Application, selector: Labels, *, beside: Application | None = None) -> dict[str, Any]:
     """The Service of the Application's name, on the numbers that the container listens on.
 
-    `by_name`: it leads to pods of two revisions, and to each on the number that this has for a name.
+    With `beside`, it leads to pods of that revision as well: by a number that both have, else by a name.
     """
     wanted = application.spec.network.service if application.spec.network else None
     body = {
         "type": wanted.type if wanted else "ClusterIP",
         "selector": dict(selector),
-        "ports": _service_ports(application, by_name=by_name),
+        "ports": _service_ports(application, beside),
     }
     annotations = wanted.annotations if wanted else {}
     return child(application, SERVICES, application.metadata.name, {"spec": body}, annotations=annotations)
@@ -61,12 +62,24 @@ def headless_service(application: Application, selector: Labels) -> dict[str, An
     return child(application, SERVICES, headless_name(application), {"spec": body})
 
 
-def _service_ports(application: Application, *, by_name: bool = False) -> list[dict[str, Any]]:
+def unshared_port(application: Application, beside: Application) -> Port | None:
+    """A port of the first by which no Service could lead to pods of both."""
+    return next((port for port in application.spec.workload.ports if _target(port, beside) is None), None)
+
+
+def _target(port: Port, beside: Application) -> int | str | None:
+    others = [other for other in beside.spec.workload.ports if other.protocol == port.protocol]
+    if port.container_port in [other.container_port for other in others]:
+        return port.container_port
+    return port.name if port.name in [other.name for other in others] else None
+
+
+def _service_ports(application: Application, beside: Application | None = None) -> list[dict[str, Any]]:
     return [
         {
             "name": port.name,
             "port": port.container_port,
-            "targetPort": port.name if by_name else port.container_port,
+            "targetPort": (_target(port, beside) if beside else None) or port.container_port,
             "protocol": port.protocol,
         }
         for port in application.spec.workload.ports

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from timonier.api.application import Application
 from timonier.api.conditions import stated
+from timonier.api.moments import moment
 from timonier.api.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -30,6 +31,7 @@ from timonier.applications.children import (
     config_name,
     controller,
     is_controlled,
+    next_name,
     selector_labels,
     workload_resource,
 )
@@ -58,9 +60,22 @@ from timonier.applications.workload import config_data, volume_claim_spec, workl
 from timonier.engine.contract import Manifest
 from timonier.engine.difference import differs, owned_fields
 
-__all__ = ["SCALE_MANAGER", "Announcement", "Apply", "Delete", "Observed", "Plan", "Refusal", "plan", "wanted_objects"]
+__all__ = [
+    "LINGERS",
+    "SCALE_MANAGER",
+    "Announcement",
+    "Apply",
+    "Delete",
+    "Observed",
+    "Plan",
+    "Refusal",
+    "plan",
+    "wanted_objects",
+]
 
 SCALE_MANAGER = "timonier-scale"
+LINGERS = 5.0
+"""Seconds after which nobody is on the way any more to what requests were led to before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +180,12 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     beside = list(_beside(application, going, live))
     refused = [(kind, found) for kind, found in _found(observed, children) if not _may_take(application, found)]
     refused_beside = [(kind, found) for kind, found in _found(observed, beside) if not _is_ours(application, found)]
-    if refused_beside:  # pods would read what is another's, or be open to everybody
-        beside = [(kind, manifest) for kind, manifest in beside if kind != DEPLOYMENTS]
     refused += refused_beside
     names = {_resource_and_name(kind, found) for kind, found in refused}
     children += beside
+    if refused_beside and observed.find(DEPLOYMENTS, next_name(application.metadata.name)) is None:
+        # Its pods would read what is another's, or be open to everybody.
+        names.add((DEPLOYMENTS, next_name(application.metadata.name)))
     applies = [Apply(kind, manifest) for kind, manifest in children if _resource_and_name(kind, manifest) not in names]
     applies += _workload_applies(application, live, workload)
     current = live is not None and not differs(workload, live, MANAGER)
@@ -188,7 +204,7 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
     )
     keep = {(resource, application.metadata.name)} | {_resource_and_name(kind, manifest) for kind, manifest in children}
     deletes = list(_deletes(application, observed, keep))
-    led = (in_front or {}).get("spec", {}).get("selector", {}) == selector_beside(application)
+    led = in_front is not None and _was_led_elsewhere(application, in_front, now)
     return Plan(
         apply=tuple(applies),
         delete=(*(gone for gone, tried in deletes if not tried), *_stuck(live, observed, now)),
@@ -198,6 +214,15 @@ def plan(application: Application, observed: Observed, now: datetime, refusals: 
         events=tuple(events),
         blocked=bool(refused),
     )
+
+
+def _was_led_elsewhere(application: Application, in_front: Manifest, now: datetime) -> bool:
+    """Requests may still be on their way to what the Service led to before."""
+    written = (
+        entry.get("time") for entry in in_front["metadata"].get("managedFields", ()) if entry["manager"] == MANAGER
+    )
+    seconds = ((now - moment(time)).total_seconds() for time in written if time)
+    return in_front["spec"].get("selector") == selector_beside(application) or min(seconds, default=LINGERS) < LINGERS
 
 
 def _resource_and_name(resource: Resource, manifest: Manifest) -> tuple[Resource, str]:
@@ -258,9 +283,9 @@ def _children(
         serving, match_labels = going.beside.application, selector_beside(application)
     else:
         serving = application
-    shared = going.beside is not None and going.beside.traffic == "Shared"
+    shares = going.beside.application if going.beside is not None and going.beside.traffic == "Shared" else None
     if has_service(serving):
-        yield SERVICES, service(serving, match_labels, by_name=shared)
+        yield SERVICES, service(serving, match_labels, beside=shares)
     for resource, optional in (
         (INGRESSES, ingress(serving)),
         (POD_DISRUPTION_BUDGETS, disruption_budget(application, selector)),

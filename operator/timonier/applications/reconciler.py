@@ -29,7 +29,7 @@ from timonier.api.resources import (
 )
 from timonier.applications.beside import is_beside
 from timonier.applications.children import is_controlled, workload_resource
-from timonier.applications.plan import Apply, Observed, Plan, Refusal, plan, wanted_objects
+from timonier.applications.plan import LINGERS, Apply, Observed, Plan, Refusal, plan, wanted_objects
 from timonier.applications.revisions import Course, Versions, course, held_up, is_held_up, references
 from timonier.applications.status import selector_text
 from timonier.applications.trouble import due, next_look, suspect, unready_for
@@ -268,7 +268,7 @@ def _again(application: Application, wanted: Plan, now: datetime, *, held: bool)
     unready = unready_for(wanted.status, now)
     pauses = [] if unready is None else [next_look(unready)]
     if wanted.lingers:
-        pauses.append(_LINGERS)
+        pauses.append(LINGERS)
     if held or (unready is not None and wanted.blocked):
         pauses.append(_CONFLICT_RETRY)
     if unready is not None and "activeRun" in wanted.status:

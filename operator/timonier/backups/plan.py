@@ -210,9 +210,10 @@ def instruction(
 def record_of(store: BackupStore | None) -> Record:
     """For `turn`: what the step that ended well adds to the status."""
 
-    def record(step: StepStatus, result: Mapping[str, Any], _steps: Steps) -> Mapping[str, Any]:
+    def record(step: StepStatus, result: Mapping[str, Any], steps: Steps) -> Mapping[str, Any]:
         if step.name != TRANSFER:
             return {}
+        cut = next((found for found in steps if found.name == SNAPSHOT), step)
         repository = store.status.get("repository") if store else None
         return {
             "snapshotID": result["snapshot"],
@@ -221,7 +222,7 @@ def record_of(store: BackupStore | None) -> Record:
             "transferred": result["added"],
             "files": result["files"],
             "manifestHash": result["manifestHash"],
-            "backupTime": step.start_time,
+            "backupTime": cut.start_time,
         } | ({"repository": repository} if repository else {})
 
     return record

@@ -189,7 +189,15 @@ class _Turn:
         return taken(found, step, datetime.now(UTC))
 
     async def _release(self, manifest: Manifest) -> Outcome:
-        """Let go of the snapshots, unless somebody else has made one of that name."""
+        try:
+            return await self._let_go(manifest)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.REFUSED, f"its VolumeSnapshots cannot be let go: {error.message}")
+
+    async def _let_go(self, manifest: Manifest) -> Outcome:
+        """Remove the snapshots, unless somebody else has made one of that name."""
         for volume in manifest["status"].get("volumes", ()):
             found = await self._driver.applier.live(VOLUME_SNAPSHOTS, self._namespace, snapshot_name(manifest, volume))
             owners = found["metadata"].get("ownerReferences", ()) if found is not None else ()
@@ -203,11 +211,17 @@ class _Turn:
 
     async def _transfer(self, manifest: Manifest, step: StepStatus) -> Progress | Outcome | None:
         application, store = self._application(), self._store()
-        around = await self._surroundings(application, store)
         if application is None or store is None:
             missing = "Application" if application is None else "BackupStore"
             return Outcome(Reason.FAILED, f"its {missing} is gone")
-        method = method_of(self._backup, application)
+        method, mounted = method_of(self._backup, application), self._mounted(application)
+        scratch: tuple[ScratchMount, ...] = ()
+        if method == "Snapshot":
+            found = await self._snapshots(manifest, step, mounted)
+            if not isinstance(found, tuple):
+                return found
+            scratch = found
+        around = await self._surroundings(application, store)
         words = (Reason.STORE_NOT_ALLOWED, around.refused) if around.refused else None
         if method == "Files":
             words = words or around.unreachable
@@ -215,20 +229,16 @@ class _Turn:
             return Outcome(*words)
         if method == "Command":
             return await self._driver.movers.start(manifest, BACKUPS, await self._task(step, application, ()), store)
-        mounted = self._mounted(application)
         wanted = manifest["status"].get("volumes")
         if sorted(name_of(mount.path) for mount in mounted) != wanted:
             return Outcome(Reason.VOLUMES_DIFFER, f"it has other volumes by now than {', '.join(wanted or ())}")
         task = await self._task(step, application, mounted)
         if method == "Snapshot":
-            found = await self._snapshots(manifest, mounted)
-            if not isinstance(found, tuple):
-                return found
-            task = replace(task, claims=(), node=None, scratch=found)
+            task = replace(task, claims=(), node=None, scratch=scratch)
         return await self._driver.movers.start(self._manifest, BACKUPS, task, store)
 
     async def _snapshots(
-        self, manifest: Manifest, mounted: tuple[ClaimMount, ...]
+        self, manifest: Manifest, step: StepStatus, mounted: tuple[ClaimMount, ...]
     ) -> tuple[ScratchMount, ...] | Progress | Outcome:
         """The volumes that the mover gets instead of the application's own."""
         names = [snapshot_name(manifest, name_of(mount.path)) for mount in mounted]
@@ -237,7 +247,7 @@ class _Turn:
         if len(there) != len(names):
             return Outcome(Reason.FAILED, "a snapshot that it had taken is gone")
         claims = {claim["metadata"]["name"]: claim for claim in self._observer.claims(self._target)}
-        return usable(there) or scratch_of(mounted, claims, there)
+        return usable(there, step, datetime.now(UTC)) or scratch_of(mounted, claims, there)
 
     async def _task(self, step: StepStatus, application: Application, mounted: tuple[ClaimMount, ...]) -> Task:
         attempt = step.attempts or 1

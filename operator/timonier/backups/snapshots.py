@@ -16,7 +16,7 @@ from timonier.applications.children import labels, manifest_of
 from timonier.backups.volumes import name_of
 from timonier.engine.contract import Manifest
 from timonier.runs.mover import ClaimMount, ScratchMount, job_name
-from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.outcome import Outcome, Progress, next_look
 from timonier.runs.owners import owned_by
 from timonier.runs.reasons import Reason
 
@@ -69,12 +69,14 @@ def taken(found: Sequence[Manifest], step: StepStatus, now: datetime) -> Outcome
     return Outcome(Reason.FAILED, f"not within {_PATIENCE:.0f} s: {told}")
 
 
-def usable(found: Sequence[Manifest]) -> Progress | None:
-    """What a volume made of a snapshot waits for; None when there is nothing."""
+def usable(found: Sequence[Manifest], step: StepStatus, now: datetime) -> Progress | None:
+    """What a volume made of a snapshot waits for; None when there is nothing. A driver may take hours."""
     waiting = next((each for each in found if not _is_ready(each)), None)
     if waiting is None:
         return None
-    return Progress(f"the snapshot of {_source(waiting)} cannot be read yet{_error(waiting)}", _POLL)
+    return Progress(
+        f"the snapshot of {_source(waiting)} cannot be read yet{_error(waiting)}", next_look(step.start_time, now)
+    )
 
 
 def scratch_of(

@@ -1,10 +1,10 @@
-"""Make a backup: two snapshots with one tag, the Application and its data. What has both counts."""
+"""Make a backup: two snapshots with one tag, the data and then the Application, which says that the data is whole."""
 
 import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from timonier.mover.instruction import Instruction
@@ -43,31 +43,33 @@ class Labels:
 
 
 def backup(instruction: Instruction, restic: Restic) -> BackupResult:
-    """Back up files. A run whose data is in the repository already is done."""
+    """Back up files. A run that has both parts in the repository already is done.
+
+    Data alone may lack what could not be read: restic makes its snapshot all the same, before it can be stopped.
+    """
     labels, paths = Labels(instruction), instruction.texts("paths")
     for path in paths:
         if not Path(path).is_absolute() or not Path(path).is_dir():
             raise MoverError("Failed", f"{path} cannot be backed up: it must be a folder, with its whole path.")
-    found = snapshots(restic, run=labels.run, seconds=restic.patience)
-    if done := of_part(found, "data"):
-        save_application(restic, labels, instruction, found)
+    found = snapshots(restic, run=labels.run, opening=restic.patience)
+    done, application = of_part(found, "data"), _application(instruction, found)
+    if done and application is None:
         return result_of(restic, done.id, 0)
     excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
-    with ExitStack() as stack:
-        beside: Process | None = None
-        if instruction.flag("small"):
-            beside = _begin_application(stack, restic, labels, instruction, found)
-        else:
-            save_application(restic, labels, instruction, found)
-        snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
-        if beside is not None:
-            summary_of(beside)
-    return result_of(restic, snapshot, added)
+    snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
+    if application is None or not instruction.flag("small"):
+        save_application(restic, labels, instruction, found)
+        return result_of(restic, snapshot, added)
+    # The index of the repository is small enough to be in memory twice.
+    with _process(restic, labels, "application", "--", application) as process:
+        result = result_of(restic, snapshot, added)
+        summary_of(process)
+    return result
 
 
 def of_part(found: tuple[Snapshot, ...], part: str) -> Snapshot | None:
-    """The snapshot among a run's that is that part of the backup."""
-    return next((snapshot for snapshot in found if snapshot.tags.get("part") == part), None)
+    """The last snapshot among a run's that is that part of the backup."""
+    return next((snapshot for snapshot in reversed(found) if snapshot.tags.get("part") == part), None)
 
 
 def save_application(restic: Restic, labels: Labels, instruction: Instruction, found: tuple[Snapshot, ...]) -> None:
@@ -77,17 +79,8 @@ def save_application(restic: Restic, labels: Labels, instruction: Instruction, f
         _save(restic, labels, "application", "--", application)
 
 
-def _begin_application(
-    stack: ExitStack, restic: Restic, labels: Labels, instruction: Instruction, found: tuple[Snapshot, ...]
-) -> Process | None:
-    """The same beside the data, where the index of the repository is small enough to be in memory twice."""
-    application = _application(instruction, found)
-    if application is None:
-        return None
-    return stack.enter_context(_process(restic, labels, "application", "--", application))
-
-
 def _application(instruction: Instruction, found: tuple[Snapshot, ...]) -> str | None:
+    """The file of the Application, if there is one that is still to be saved."""
     application = instruction.optional_text("application")
     if not application or of_part(found, "application"):
         return None
@@ -126,9 +119,11 @@ def _save(restic: Restic, labels: Labels, part: str, *arguments: str) -> tuple[s
         with _process(restic, labels, part, *arguments) as process:
             return summary_of(process)
     except UnreadableError:
-        # When the file was among the last, restic had saved the snapshot before it could be stopped.
-        if hasty := of_part(snapshots(restic, run=labels.run), part):
-            _forget(restic, hasty.id)
+        # When the file was among the last, restic had saved the snapshot before it could be stopped. That counts as
+        # little as any other data without its Application.
+        with suppress(MoverError):
+            if hasty := of_part(snapshots(restic, run=labels.run), part):
+                _forget(restic, hasty.id)
         raise
 
 

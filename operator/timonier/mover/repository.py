@@ -56,11 +56,22 @@ def locks(restic: Restic) -> tuple[Lock, ...]:
     return tuple(lock for lock in _locks(restic, _ids_of_locks(restic)[:_MOST_LOCKS]) if lock is not None)
 
 
-def snapshots(restic: Restic, *, run: str | None = None, seconds: float | None = None) -> tuple[Snapshot, ...]:
-    """All snapshots, or those of one run, the oldest first."""
+def snapshots(restic: Restic, *, run: str | None = None, opening: float | None = None) -> tuple[Snapshot, ...]:
+    """All snapshots, or those of one run, the oldest first.
+
+    With `opening`, it also sees meanwhile that the repository can be opened within so many seconds; to list thousands
+    of snapshots may take longer.
+    """
     chosen = ["--tag", tag("run", run)] if run else []
-    found = json.loads(restic.run("snapshots", "--json", "--no-lock", *chosen, seconds=seconds) or b"[]") or []
-    return tuple(sorted(map(_snapshot, found), key=lambda snapshot: (snapshot.time, snapshot.id)))
+    with restic.start("snapshots", "--json", "--no-lock", *chosen) as process:
+        if opening is not None:
+            open_repository(restic, opening)
+        listed = process.stdout.read()
+        process.finish()
+    found = json.loads(listed or b"[]") or []
+    # By the second first, as zones may differ; and within it by what restic writes.
+    dated = sorted(((_snapshot(each), str(each["time"])) for each in found), key=lambda pair: (pair[0].time, pair[1]))
+    return tuple(snapshot for snapshot, _ in dated)
 
 
 def tag(name: str, value: str) -> str:

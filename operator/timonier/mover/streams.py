@@ -29,7 +29,7 @@ def receive(instruction: Instruction, restic: Restic) -> BackupResult:
     labels, filename = Labels(instruction), instruction.text("filename")
     if not _NAME.fullmatch(filename):
         raise MoverError("Failed", f"{filename!r} is no name for a file in a backup.")
-    found = snapshots(restic, run=labels.run, seconds=restic.patience)
+    found = snapshots(restic, run=labels.run, opening=restic.patience)
     save_application(restic, labels, instruction, found)
     if done := of_part(found, "data"):
         return result_of(restic, done.id, 0)

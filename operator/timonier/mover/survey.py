@@ -105,8 +105,10 @@ def forget(instruction: Instruction, restic: Restic) -> ForgetResult:
 
 
 def _complete(found: tuple[Snapshot, ...]) -> list[Snapshot]:
+    """Of each run that has both parts, the last data: an attempt before may have left some that is not whole."""
     applications = {snapshot.tags.get("run") for snapshot in found if snapshot.tags.get("part") == "application"}
-    return [s for s in found if s.tags.get("part") == "data" and s.tags.get("run") in applications]
+    last = {snapshot.tags.get("run"): snapshot for snapshot in found if snapshot.tags.get("part") == "data"}
+    return [snapshot for run, snapshot in last.items() if run in applications]
 
 
 def _described(restic: Restic, snapshot: Snapshot, known: frozenset[str]) -> dict[str, object]:

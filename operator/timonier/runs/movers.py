@@ -126,7 +126,7 @@ class Movers:
         # A Job says a second late that its pod has done well.
         if finished(job) or any(has_succeeded(pod) for pod in pods):
             return outcome_of(job, pods)
-        return replace(progress_of(pods), again=next_look(pods, datetime.now(UTC)))
+        return replace(progress_of(pods), again=next_look(job["metadata"].get("creationTimestamp"), datetime.now(UTC)))
 
     async def job(self, namespace: str, name: str) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """A Job, when it is there, and its pods."""

@@ -87,11 +87,10 @@ def has_succeeded(pod: Manifest) -> bool:
     return status.get("phase") == "Succeeded" or (bool(codes) and all(code == 0 for code in codes))
 
 
-def next_look(pods: Sequence[Manifest], now: datetime) -> float:
-    """Seconds after which to look at the pods of a Job again: few at first, and few beside what they have run."""
-    begun = [moment(pod["status"]["startTime"]) for pod in pods if pod.get("status", {}).get("startTime")]
-    ran = max(((now - time).total_seconds() for time in begun), default=0.0)
-    return min(max(ran / 20, 0.5), 15.0)
+def next_look(since: str | None, now: datetime) -> float:
+    """Seconds after which to look again at what has been waited for since then: few at first, and few beside that."""
+    waited = (now - moment(since)).total_seconds() if since else 0.0
+    return min(max(waited / 20, 0.5), 15.0)
 
 
 def progress_of(pods: Sequence[Manifest]) -> Progress:
@@ -179,15 +178,16 @@ def _left(ended: Mapping[str, Any]) -> Outcome:
         said = None
     if not isinstance(said, dict) or "ok" not in said:
         return _left_nothing(ended)
+    # The Job may learn of it much later.
+    at = moment(ended["finishedAt"]) if ended.get("finishedAt") else None
     if said["ok"]:
-        return Outcome(result={name: value for name, value in said.items() if name != "ok"})
+        return Outcome(result={name: value for name, value in said.items() if name != "ok"}, ended=at)
     code = said.get("error")
     return Outcome(
         Reason(code) if code in _CODES else Reason.FAILED,
         str(said.get("message", "the mover did not say why")),
         locks=tuple(map(_lock, said.get("locks", ()))),
-        # The Job may learn of it much later.
-        ended=moment(ended["finishedAt"]) if ended.get("finishedAt") else None,
+        ended=at,
     )
 
 

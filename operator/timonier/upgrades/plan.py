@@ -14,6 +14,7 @@ from timonier.api.probes import Probe
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
 from timonier.applications.children import ADOPTED_ANNOTATION, is_controlled
+from timonier.applications.exposure import unshared_port
 from timonier.applications.revisions import Revision
 from timonier.applications.scaling import stated_replicas
 from timonier.backups.access import unready
@@ -369,16 +370,22 @@ def paused(upgrade: Upgrade) -> Progress | Outcome:
     return Progress(f"it is left as it is until: kubectl annotate upgrade {name} {ROLLBACK_ANNOTATION}=true")
 
 
-def beside_taken(application: Application, workload: Manifest | None, found: Sequence[Manifest]) -> Outcome | None:
+def beside_taken(
+    application: Application, before: Application, workload: Manifest | None, found: Sequence[Manifest], strategy: str
+) -> Outcome | None:
     """Why no second workload can be beside the Application's own, which is `workload`; None when it can.
 
-    `application` is it at the new revision, `found` what has the names already.
+    `application` is it at the new revision, `before` at the one before, `found` what has the names already.
     """
     annotations: Mapping[str, str] = (workload or {"metadata": {}})["metadata"].get("annotations", {})
     if ADOPTED_ANNOTATION in annotations:
         return Outcome(Reason.PREFLIGHT_FAILED, "nothing is tried beside a workload that was taken over: use Rolling")
     if application.spec.workload.kind != "Deployment" or application.spec.workload.for_one_pod:
         return Outcome(Reason.PREFLIGHT_FAILED, "its volumes cannot be shared by two versions: use Rolling or Recreate")
+    port = unshared_port(before, application) if strategy == "Canary" else None
+    if port is not None:
+        told = f"the port {port.name} has another name and another number by now, and no Service could lead to both"
+        return Outcome(Reason.PREFLIGHT_FAILED, f"{told}: use BlueGreen or Rolling")
     other = next((each for each in found if not is_controlled(each, application)), None)
     if other is None:
         return None

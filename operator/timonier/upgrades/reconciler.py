@@ -346,17 +346,10 @@ class _Turn:
         revision, application = self._revision(self._upgrade.spec.to_revision), self._application
         if revision is None or application is None:
             return Outcome(Reason.REVISION_NOT_FOUND, "the Application, or its new revision, is gone")
-        there, wanted = at_revision(application, revision), self._wanted(application, revision)
+        there, stated = at_revision(application, revision), self._upgrade.status["rollout"]["beside"].get("replicas")
+        wanted = desired_replicas(there, self._observer.workload(application)) if stated is None else stated
         pods, policy = await self._pods_of(revision), self._upgrade.spec.policy
         return rolled(sized(there, wanted), revision.name, self._beside(), pods, step, policy, self._now)
-
-    def _wanted(self, application: Application, revision: Revision) -> int:
-        """How many pods of the new revision are to be ready."""
-        rollout = self._upgrade.status["rollout"]
-        main = desired_replicas(at_revision(application, revision), self._observer.workload(application))
-        stated: int | None = rollout.get("beside", {}).get("replicas")
-        beside_main = rollout["revision"] != revision.name and stated is not None
-        return stated if beside_main and stated is not None else main
 
     async def _look_at_service(self, step: StepStatus) -> Known:
         revision, application = self._revision(self._upgrade.spec.to_revision), self._application
@@ -435,10 +428,8 @@ class _Turn:
         if job is not None:
             probes = outcome_of(job, pods) if finished(job) else Progress()
         own = await self._pods_of(after)
-        seconds = bake_seconds(self._upgrade, step.name)
-        beside = "beside" in self._upgrade.status.get("rollout", {})
-        wanted = self._wanted(self._application, after) if beside else 1
-        return baking(own, probes, step, seconds, self._now, wanted=wanted)
+        policy = self._upgrade.spec.policy
+        return baking(own, probes, step, bake_seconds(self._upgrade, step.name), policy, self._now)
 
     async def _job_of(self, step: StepStatus) -> tuple[Manifest | None, tuple[Manifest, ...]]:
         """The Job of a step's present attempt, and its pods."""
@@ -510,7 +501,10 @@ class _Turn:
         wanted = [(each, name) for each in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES, POD_DISRUPTION_BUDGETS)]
         wanted.append((CONFIG_MAPS, config_name(application, name)))
         found = [await self._applier.live(resource, self._namespace, each) for resource, each in wanted]
-        return beside_taken(application, self._observer.workload(application), [each for each in found if each])
+        revision, strategy = self._revision(self._upgrade.spec.from_revision), self._upgrade.spec.policy.strategy
+        before = at_revision(application, revision) if revision else application
+        workload = self._observer.workload(application)
+        return beside_taken(application, before, workload, [each for each in found if each], strategy)
 
     async def _migrate(self, step: StepStatus, application: Application) -> Known:
         undo = kind_of(step.name) == UNDO

@@ -302,13 +302,13 @@ def baking(
     probes: Outcome | Progress | None,
     step: StepStatus,
     seconds: int,
+    policy: UpgradePolicy,
     now: datetime,
-    *,
-    wanted: int = 1,
 ) -> Outcome | Progress:
-    """Whether the new revision stays well for so many `seconds`.
+    """Whether the new revision stays well for so many `seconds`, and has a pod that is, at the end.
 
-    `pods` are those of it, of which `wanted` are to be ready; `probes` is how asking it again and again goes.
+    `pods` are those of it; `probes` is how asking it again and again goes. That the cluster has no room for all of them
+    says nothing of the revision.
     """
     begun = moment(step.start_time) if step.start_time else now
     for pod in pods:
@@ -320,11 +320,10 @@ def baking(
     left = seconds - (now - begun).total_seconds()
     if left > 0:
         return Progress(f"it is watched for {seconds} s", min(left, 2.0))
-    ready = sum(_ready(pod) for pod in pods)
-    if ready < wanted:
-        told = f"{ready} of {wanted} pods are ready"
-        late = -left >= _UNREADY_PATIENCE
-        return Outcome(Reason.BAKE_FAILED, told) if late else Progress(f"{told} at its end", _POLL)
+    if not any(map(_ready, pods)):
+        late = -left >= policy.progress_deadline_seconds
+        told = "no pod of it is ready at the end"
+        return Outcome(Reason.BAKE_FAILED, told) if late else Progress(told, _POLL)
     return Progress("the last probes are under way", _POLL) if isinstance(probes, Progress) else Outcome()
 
 

@@ -1,12 +1,13 @@
 """What an Upgrade tries beside an Application's own workload: which objects, who reaches it, and when it goes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from harness.application_specs import application
 from harness.live_objects import live
+from timonier.api.moments import stamp
 from timonier.api.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -137,12 +138,40 @@ def test_ports_of_other_numbers_and_names_are_reached() -> None:
     network = {"network": {"ingress": {"host": "web.example"}}}
     renamed = {"workload": {"ports": [{"name": "page", "containerPort": 8080}]}}
     old = OLD | network | renamed
-    for traffic, port, name in (("None", "page", 8080), ("All", "http", 9090), ("Shared", "page", "page")):
+    for traffic, port, name in (("None", "page", 8080), ("All", "http", 9090), ("Shared", "page", 8080)):
         made = applied(decide(course(traffic, old=old)))
         rule = made[INGRESSES, "web"]["spec"]["rules"][0]["http"]["paths"][0]
         assert rule["backend"]["service"]["port"] == {"name": port}
         (found,) = made[SERVICES, "web"]["spec"]["ports"]
         assert (found["name"], found["targetPort"]) == (port, name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "leads_to"),
+    [
+        (("http", 8080), ("http", 9090), "http"),
+        (("http", 8080), ("page", 8080), 8080),
+        (("http", 8080), ("http", 8080), 8080),
+    ],
+)
+def test_a_canary_is_reached_by_what_its_port_and_the_old_one_have_in_common(
+    old: tuple[str, int], new: tuple[str, int], leads_to: str | int
+) -> None:
+    here, there = (
+        application({"workload": {"ports": [{"name": name, "containerPort": number}]}}) for name, number in (old, new)
+    )
+    going = Course(here, revision="web-1", beside=Beside(there, "web-2", "web-2", 1, "Shared"))
+    (port,) = applied(decide(going))[SERVICES, "web"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, leads_to)
+
+
+def test_what_served_a_moment_ago_stays_for_those_who_are_on_their_way() -> None:
+    there = [live(manifest) for (_, name), manifest in applied(decide(course("None"))).items() if name != "web-data"]
+    (front,) = (each for each in there if (each["kind"], each["metadata"]["name"]) == ("Service", "web"))
+    for seconds, lingers in ((2, True), (6, False)):
+        front["metadata"]["managedFields"][0]["time"] = stamp(NOW - timedelta(seconds=seconds))
+        result = decide(Course(application(OLD), revision="web-1"), *there)
+        assert (result.lingers, bool(result.delete_last)) == (lingers, not lingers)
 
 
 def test_pods_for_which_no_budget_speaks_have_one_of_their_own() -> None:
@@ -158,6 +187,10 @@ def test_pods_for_which_no_budget_speaks_have_one_of_their_own() -> None:
 def test_what_is_of_another_under_its_name_is_left_alone(adopt: bool, kind: str, name: str) -> None:
     foreign = {"kind": kind, "metadata": {"name": name, "uid": "theirs"}, "spec": {}}
     result = decide(course(old=OLD | {"adopt": adopt}), foreign)
+    if kind == "ConfigMap":  # what is there already does not go for it
+        own = live(applied(decide(course()))[DEPLOYMENTS, "web-next"])
+        kept = decide(course(old=OLD | {"adopt": adopt}), foreign, own)
+        assert kept.delete_last == ()
     assert (DEPLOYMENTS, "web-next") not in applied(result)
     assert result.blocked
     assert decide(Course(application(OLD)), foreign).delete_last == ()

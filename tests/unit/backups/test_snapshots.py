@@ -9,7 +9,7 @@ from harness.application_specs import application
 from timonier.api.backup import Backup
 from timonier.api.moments import stamp
 from timonier.api.runs import StepStatus
-from timonier.backups.plan import Surroundings, instruction, obstacle, run_of
+from timonier.backups.plan import Surroundings, instruction, obstacle, record_of, run_of
 from timonier.backups.snapshots import scratch_of, snapshot_name, taken, usable, volume_snapshot
 from timonier.runs.mover import ClaimMount
 from timonier.runs.outcome import Outcome, Progress
@@ -72,9 +72,11 @@ def test_the_application_goes_on_once_every_volume_has_been_cut() -> None:
 
 
 def test_what_is_cut_may_still_be_on_its_way() -> None:
-    assert usable([snapshot(readyToUse=True)]) is None
-    waits = usable([snapshot(readyToUse=True), snapshot(creationTime="x", readyToUse=False)])
+    step = StepStatus(name="Transfer", state="Running", start_time=stamp(NOW - timedelta(seconds=100)))
+    assert usable([snapshot(readyToUse=True)], step, NOW) is None
+    waits = usable([snapshot(readyToUse=True), snapshot(creationTime="x", readyToUse=False)], step, NOW)
     assert isinstance(waits, Progress)
+    assert waits.again == 5.0  # it may take hours
     assert waits.trouble == "the snapshot of the volume web-data cannot be read yet"
 
 
@@ -102,6 +104,14 @@ def test_the_mover_gets_a_volume_that_is_made_of_it_and_large_enough(
             "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": snapshot_name(OWNER, "data"),
         },
     }  # fmt: skip
+
+
+def test_the_time_of_a_backup_is_that_of_its_data() -> None:
+    at = {"Snapshot": "2026-11-30T12:00:00Z", "Transfer": "2026-11-30T12:40:00Z"}
+    both = [StepStatus(name=name, state="Succeeded", start_time=time) for name, time in at.items()]
+    result = {"snapshot": "abc", "bytes": 1, "added": 1, "files": 1, "manifestHash": "h"}
+    assert record_of(None)(both[1], result, tuple(both))["backupTime"] == at["Snapshot"]
+    assert record_of(None)(both[1], result, (both[1],))["backupTime"] == at["Transfer"]
 
 
 def steps(**fails: Outcome) -> list[tuple[str, str]]:

@@ -68,13 +68,22 @@ def test_data_without_its_application_is_no_backup(store: Store, volume: Path) -
     assert (outcome.result["created"], outcome.result["checked"], outcome.result["snapshots"]) == (False, True, 0)
 
 
-def test_data_whose_application_was_not_saved_gets_it(store: Store, volume: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [True, False])
+def test_data_without_its_application_may_lack_something_and_is_made_again(
+    store: Store, volume: Path, tmp_path: Path, small: bool
+) -> None:
     saved = tmp_path / "application.json"
     saved.write_text(json.dumps({"spec": {"image": "web:1"}}))
-    made = {"paths": [str(volume)], "run": "u-1", "tags": TAGS}
+    (volume / "later").write_text("could not be read")
+    store.restic("backup", "--tag", "run=u-1,part=data", f"--exclude={volume}/later", str(volume))
+    made = {"paths": [str(volume)], "run": "u-1", "tags": TAGS, "small": small, "application": str(saved)}
     first = store.done("backup", **made)
-    assert store.done("backup", **made, application=str(saved)) == {**first, "added": 0}
+    assert first["files"] == 7
+    assert store.done("backup", **made) == {**first, "added": 0}
+    (line,) = store.mover("survey").lines("TIMONIER-SNAPSHOT")
+    assert (line["snapshot"], line["files"]) == (first["snapshot"], 7)
     assert store.mover("application", run="u-1").lines("TIMONIER-APPLICATION") == [{"spec": {"image": "web:1"}}]
+    assert store.done("forget", runs=["u-1"])["snapshots"] == 3
 
 
 def test_a_small_backup_whose_application_cannot_be_saved_has_failed(

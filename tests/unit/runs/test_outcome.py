@@ -50,11 +50,9 @@ def test_the_result_is_what_the_mover_left() -> None:
 def test_the_longer_pods_run_the_less_often_they_are_looked_at() -> None:
     now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
-    def after(*seconds: float) -> float:
-        times = [stamp(now - timedelta(seconds=each)) for each in seconds]
-        return next_look([{"status": {"startTime": time}} for time in times] + [{"status": {}}], now)
-
-    assert [after(), after(0), after(10), after(60), after(60, 200), after(9999)] == [0.5, 0.5, 0.5, 3.0, 10.0, 15.0]
+    waited = (0, 10, 60, 200, 9999)
+    looks = [next_look(stamp(now - timedelta(seconds=seconds)), now) for seconds in waited]
+    assert [next_look(None, now), *looks] == [0.5, 0.5, 0.5, 3.0, 10.0, 15.0]
     assert [has_succeeded({"status": {"phase": phase}}) for phase in ("Succeeded", "Failed", "Running")] == [
         True, False, False,
     ]  # fmt: skip

@@ -205,12 +205,29 @@ def test_what_cannot_be_tried_beside_is_said_before_anything_else() -> None:
     adopted = {"metadata": {"annotations": {"timonier.dev/adopted": "true"}}}
     volume = {"name": "data", "size": "1Gi", "mountPath": "/data"}
     one_pod, members = ({"workload": {"kind": kind, "storage": [volume]}} for kind in ("Deployment", "StatefulSet"))
-    assert beside_taken(here, {"metadata": {}}, [ours]) is beside_taken(here, None, []) is None
+    ports = [
+        application({"workload": {"ports": [{"name": name, "containerPort": number}]}})
+        for name, number in (("http", 8080), ("web", 8080), ("http", 9090), ("web", 9090))
+    ]
+
+    def taken(
+        new: Application, live: Any = None, *found: Any, old: Application = here, strategy: str = "Canary"
+    ) -> Outcome | None:
+        return beside_taken(new, old, live, found, strategy)
+
+    assert (
+        taken(here, {"metadata": {}}, ours)
+        is taken(here)
+        is taken(ports[3], old=ports[0], strategy="BlueGreen")
+        is None
+    )
+    assert taken(ports[1], old=ports[0]) is taken(ports[2], old=ports[0]) is None
     for found in (
-        beside_taken(here, None, [ours, theirs]),
-        beside_taken(here, adopted, []),
-        beside_taken(application(one_pod), None, []),
-        beside_taken(application(members), None, []),
+        taken(here, None, ours, theirs),
+        taken(here, adopted),
+        taken(application(one_pod)),
+        taken(application(members)),
+        taken(ports[3], old=ports[0]),  # no Service leads to both
     ):
         assert found is not None
         assert found.error is Reason.PREFLIGHT_FAILED

@@ -327,7 +327,7 @@ def test_a_pod_that_is_refused_is_said_with_the_reason() -> None:
 
 
 def bake(*pods: Manifest, probes: Outcome | Progress | None = None, ago: float = 5) -> Reason | str | None:
-    return said(baking(pods, probes, step("Bake", ago), POLICY.bake_seconds, NOW))
+    return said(baking(pods, probes, step("Bake", ago), POLICY.bake_seconds, POLICY, NOW))
 
 
 def test_it_must_stay_well_for_so_long() -> None:
@@ -339,13 +339,12 @@ def test_it_must_stay_well_for_so_long() -> None:
     assert bake(pod(), probes=Outcome(Reason.INTERRUPTED, "evicted")) is Reason.INTERRUPTED
 
 
-def test_without_enough_pods_at_its_end_it_has_not_stayed_well() -> None:
-    def of(wanted: int, *pods: Manifest, ago: float) -> Reason | str | None:
-        return said(baking(pods, None, step("Bake", ago), POLICY.bake_seconds, NOW, wanted=wanted))
-
-    assert of(1, ago=21) == of(2, pod(), ago=21) == "goes on"
-    assert of(1, ago=51) is of(2, pod(), ago=51) is Reason.BAKE_FAILED
-    assert of(2, pod(), pod(), ago=21) is None
+def test_without_any_pod_at_its_end_it_has_not_stayed_well() -> None:
+    pending = pod(ready=False, since=1)
+    pending["status"] = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]}
+    assert bake(ago=21) == bake(pending, ago=79) == "goes on"
+    assert bake(ago=81) is bake(pending, ago=81) is Reason.BAKE_FAILED
+    assert bake(pod(), pending, ago=21) is None  # that there is no room for more says nothing of it
 
 
 def test_a_restart_or_a_pod_that_stays_away_is_not_well() -> None:
