@@ -33,7 +33,7 @@ def has_service(application: Application) -> bool:
 def service(application: Application, selector: Labels, *, beside: Application | None = None) -> dict[str, Any]:
     """The Service of the Application's name, on the numbers that the container listens on.
 
-    With `beside`, it leads to pods of that revision as well: by a number that both have, else by a name.
+    With `beside`, it leads to pods of that revision as well: by a name that both have, else by a number.
     """
     wanted = application.spec.network.service if application.spec.network else None
     body = {
@@ -69,9 +69,10 @@ def unshared_port(application: Application, beside: Application) -> Port | None:
 
 def _target(port: Port, beside: Application) -> int | str | None:
     others = [other for other in beside.spec.workload.ports if other.protocol == port.protocol]
-    if port.container_port in [other.container_port for other in others]:
-        return port.container_port
-    return port.name if port.name in [other.name for other in others] else None
+    same = next((other for other in others if other.name == port.name), None)
+    if same is not None:  # a number is what there always was, where it is the same
+        return port.container_port if same.container_port == port.container_port else port.name
+    return port.container_port if port.container_port in [other.container_port for other in others] else None
 
 
 def _service_ports(application: Application, beside: Application | None = None) -> list[dict[str, Any]]:

@@ -283,7 +283,9 @@ def _children(
         serving, match_labels = going.beside.application, selector_beside(application)
     else:
         serving = application
-    shares = going.beside.application if going.beside is not None and going.beside.traffic == "Shared" else None
+    shares = None
+    if going.beside is not None and going.beside.traffic == "Shared":
+        shares = going.beside.before if going.revision == going.beside.revision else going.beside.application
     if has_service(serving):
         yield SERVICES, service(serving, match_labels, beside=shares)
     for resource, optional in (

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from timonier.api.application import Application
 from timonier.api.resources import (
@@ -71,7 +71,6 @@ _NEEDED_BY_PODS: Final = frozenset({CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS})
 Refused = list[tuple[Refusal, ApiError]]
 Live = dict[tuple[Resource, str], Manifest]
 
-_LINGERS = 5.0
 """Seconds after which nobody is on the way any more to what requests were led to before."""
 
 logger = logging.getLogger(__name__)
@@ -127,6 +126,7 @@ class ApplicationReconciler:
         application = read(Application, manifest)
         if application is None:
             return Result()
+        stated = self._rollouts(request)
         going = await self._course(application)
         going = await self._prepare(application, going)
         live = await self._observe(going)
@@ -134,7 +134,7 @@ class ApplicationReconciler:
         observed = await self._ask_pods(going.application, _observed(live), now)
         observed = replace(observed, hold=self._hold(request), going=going)
         wanted = plan(application, observed, now)
-        refused = await self._act(manifest, wanted, live)
+        refused = await self._act(manifest, wanted, live, lambda: self._rollouts(request) == stated)
         if refused:
             wanted = plan(application, observed, now, [refusal for refusal, _ in refused])
         await self._report(manifest, wanted)
@@ -202,6 +202,10 @@ class ApplicationReconciler:
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 
+    def _rollouts(self, request: Request) -> list[Any]:
+        """What Upgrades say at this moment that should run."""
+        return [upgrade.get("status", {}).get("rollout") for upgrade in self._cache.about(UPGRADES, request)]
+
     def _hold(self, request: Request) -> str | None:
         """The restore for which the Application is stopped."""
         restores = self._cache.about(RESTORES, request)
@@ -227,8 +231,11 @@ class ApplicationReconciler:
             return observed
         return replace(observed, pods=pods, warnings=[e for e in events if e["regarding"].get("uid") == about.uid])
 
-    async def _act(self, manifest: Manifest, wanted: Plan, live: Live) -> Refused:
-        """Do what is planned, and return what was refused. Pods never start anew on a half of what they need."""
+    async def _act(self, manifest: Manifest, wanted: Plan, live: Live, still: Callable[[], bool]) -> Refused:
+        """Do what is planned, and return what was refused. Pods never start anew on a half of what they need.
+
+        Where it is not `still` so that this should run, no workload is written: what says otherwise has us look again.
+        """
         namespace = manifest["metadata"]["namespace"]
         for gone in wanted.delete:
             await self._applier.delete(gone.resource, namespace, gone.name, gone.uid)
@@ -237,7 +244,8 @@ class ApplicationReconciler:
         refused: Refused = []
         for step in wanted.apply:
             target = (step.resource, step.manifest["metadata"]["name"])
-            if step.resource in _WORKLOADS and any(refusal.resource in _NEEDED_BY_PODS for refusal, _ in refused):
+            needs = any(refusal.resource in _NEEDED_BY_PODS for refusal, _ in refused)
+            if step.resource in _WORKLOADS and (needs or not still()):
                 continue
             before = live.get(target)
             try:

@@ -82,10 +82,12 @@ class Gone:
 class Beside:
     """A second workload: `application` is as it has it, `replicas` None means as many pods as the first one.
 
+    `before` is the Application at the revision before, of which there are pods as long as not all have been replaced.
     `mark` goes into its pods' template. `traffic` is which requests to the Application's Service it gets.
     """
 
     application: Application
+    before: Application
     revision: str
     mark: str | None
     replicas: int | None
@@ -398,7 +400,7 @@ def _course(scene: _Scene, decided: _Decided, late: Versions, drop: tuple[Gone, 
         upgrading=_told(run, active) if run else None,
         failed=_failure(decided.failed),
         coming=at_revision(application, coming) if coming else None,
-        beside=_beside(application, rollout.get("beside"), by_name),
+        beside=_beside(scene, rollout.get("beside"), by_name),
         create=decided.create,
         cancel=decided.cancel,
         drop=drop,
@@ -406,14 +408,14 @@ def _course(scene: _Scene, decided: _Decided, late: Versions, drop: tuple[Gone, 
     )
 
 
-def _beside(
-    application: Application, stated: Mapping[str, Any] | None, by_name: Mapping[str, Revision]
-) -> Beside | None:
+def _beside(scene: _Scene, stated: Mapping[str, Any] | None, by_name: Mapping[str, Revision]) -> Beside | None:
     revision = by_name.get(stated["revision"]) if stated else None
-    if stated is None or revision is None:
+    if stated is None or revision is None or scene.active is None:
         return None
-    there = at_revision(application, revision)
-    return Beside(there, revision.name, revision.mark, stated.get("replicas"), stated["traffic"])
+    old = by_name.get(scene.active["spec"]["fromRevision"])
+    there = at_revision(scene.application, revision)
+    before = at_revision(scene.application, old) if old else there
+    return Beside(there, before, revision.name, revision.mark, stated.get("replicas"), stated["traffic"])
 
 
 def held_up(application: Application, going: Course, why: str) -> Course:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
@@ -59,11 +59,13 @@ from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
 from timonier.runs.mover import ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
-from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.reasons import Reason
-from timonier.runs.turn import Seen, present
+from timonier.runs.turn import Seen, present, steps_of
 
 __all__ = ["RestoreReconciler"]
+
+_POLL: Final = 1.0
 
 
 class RestoreReconciler:
@@ -229,14 +231,29 @@ class _Turn:
             return Outcome(Reason.APPLICATION_EXISTS, f"an Application {wanted.name} was created meanwhile")
         return Outcome()
 
-    async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | None:
+    async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
         name = safety_name(manifest)
         found = await self._applier.live(BACKUPS, self._namespace, name)
         if found is None or made_safe(manifest, found) != Outcome():
             return Outcome(Reason.BACKUP_NOT_FOUND, "no safety backup was made: the data is as the load left it")
         return await self._load(manifest, step, name)
 
-    async def _load(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | None:
+    async def _still_ending(self, manifest: Manifest, step: StepStatus) -> Progress | None:
+        """A mover of an attempt before this one that may still write."""
+        before = [
+            job_name(manifest, found.name, attempt)
+            for found in steps_of(manifest["status"])
+            if found.name in (LOAD, BRING_BACK)
+            for attempt in range(1, (found.attempts or 0) + (found.name != step.name))
+        ]
+        pods = await self._driver.movers.pods(self._namespace, *before) if before else ()
+        left = next((pod for pod in pods if not has_ended(pod)), None)
+        if left is None:
+            return None
+        told = f"it goes on once the pod {left['metadata']['name']}, which may still write, has ended"
+        return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
+
+    async def _load(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | Progress | None:
         found = await self._applier.live(BACKUPS, self._namespace, name)
         status = {} if found is None else found.get("status", {})
         if "snapshotID" not in status:
@@ -246,6 +263,8 @@ class _Turn:
             return Outcome(Reason.STORE_NOT_FOUND, f"there is no BackupStore {status['store']['name']} any more")
         if self._restore.spec.to.scratch is not None:
             return await self._try(manifest, step, status, store)
+        if (ending := await self._still_ending(manifest, step)) is not None:
+            return ending
         place = await self._place(status, Backup.model_validate(found).spec.target_ref.name)
         if isinstance(place, Outcome):
             return place

@@ -27,7 +27,7 @@ from timonier.mover.outcome import MoverError
 
 __all__ = ["Phase", "State", "Volume", "flushing", "needed"]
 
-_LIBC = ctypes.CDLL(None)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _FLUSH_SECONDS = 0.5
 
 Phase = Literal["Staging", "Proven", "Staged", "Emptied", "Done"]
@@ -192,35 +192,56 @@ class Volume:
         return iter([entry for entry in sorted(self.target.iterdir()) if entry.name not in NOT_DATA])
 
 
-def _flush(folder: Path) -> None:
-    """Wait until all that was written to a folder's file system is on its disk: to that one, not to all of the node."""
+def _sync(descriptor: int) -> int:
+    """Wait until all that was written to a folder's file system is on its disk: to that one, not to all of the node.
+
+    Returns the number of the error. It is told once to each descriptor that was open when it came.
+    """
+    try:
+        return ctypes.get_errno() if _LIBC.syncfs(descriptor) else 0
+    except AttributeError:  # another C library
+        os.sync()
+        return 0
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        failed = _LIBC.syncfs(descriptor)
-    except AttributeError:  # another C library
-        failed = -1
+        yield descriptor
     finally:
         os.close(descriptor)
-    if failed:
-        os.sync()
+
+
+def _flush(folder: Path) -> None:
+    with _opened(folder) as descriptor:
+        _raise(_sync(descriptor), folder)
+
+
+def _raise(error: int, folder: Path) -> None:
+    if error:
+        raise OSError(error, os.strerror(error), str(folder))
 
 
 @contextmanager
 def flushing(folder: Path) -> Iterator[None]:
     """Have written to the disk what comes into a volume while the block runs: little is left to wait for afterwards."""
-    over = threading.Event()
+    over, errors = threading.Event(), list[int]()
 
-    def go_on() -> None:
+    def go_on(descriptor: int) -> None:
         while not over.wait(_FLUSH_SECONDS):
-            _flush(folder)
+            if error := _sync(descriptor):
+                errors.append(error)
 
-    thread = threading.Thread(target=go_on, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    with _opened(folder) as opened:
+        thread = threading.Thread(target=go_on, args=(opened,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+    _raise(next(iter(errors), 0), folder)
 
 
 def needed(manifest: Manifest) -> int:

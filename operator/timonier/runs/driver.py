@@ -17,11 +17,13 @@ from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.client import Client
 from timonier.engine.contract import Manifest, Request, Result
+from timonier.engine.errors import ApiError
 from timonier.engine.events import EventRecorder
 from timonier.runs import story
 from timonier.runs.background import Background, work_of
 from timonier.runs.movers import Movers
 from timonier.runs.outcome import Outcome, Progress, finished
+from timonier.runs.reasons import Reason
 from timonier.runs.steps import APPROVE, PAUSE
 from timonier.runs.turn import Record, Run, Seen, Turn, turn
 
@@ -68,12 +70,12 @@ def rival_of(cache: Cache, application: Request, manifest: Manifest) -> str | No
 def _gives_way(status: story.Status, kind: str) -> bool:
     """The run waits for a person, or for pods, and is at work on nothing: one of that kind may go first.
 
-    Where it has touched something, the pods are not what recovery knows, and while it waits for pods, what a Restore
-    brings back is not what these will find.
+    Where it has touched something, the pods are not what recovery knows; and where it has touched or backed up data,
+    what a Restore brings back is not what its way back would.
     """
     paused, held = status.get("step") in (APPROVE, PAUSE), "heldTime" in status
     if "rollout" not in status:
-        return paused or held
+        return (paused or held) and (kind == BACKUPS.kind or "backup" not in status)
     return (paused and kind != APPLICATIONS.kind) or (held and kind == BACKUPS.kind)
 
 
@@ -117,7 +119,7 @@ class Driver:
                 return Result()
             if made.stop is not None:
                 await self._stop(manifest, made.stop)
-            known = await begin(written, made.start) if made.start is not None else None
+            known = await self._begun(begin, written, made.start) if made.start is not None else None
             if known is None:
                 break
             manifest, run = written, replace(run, status=made.status)
@@ -126,6 +128,16 @@ class Driver:
             await self._tidy(manifest, keep=made.status["phase"] == "Failed")
             return Result(requeue_after=await self._outlived(resource, manifest, run, made))
         return Result(requeue_after=made.again)
+
+    @staticmethod
+    async def _begun(begin: Begin, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
+        """Begin a step. That something it makes is refused is how it ended, and no reason to try without end."""
+        try:
+            return await begin(manifest, step)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return Outcome(Reason.REFUSED, f"what it needs is refused: {error.message}")
 
     async def _outlived(self, resource: Resource, manifest: Manifest, run: Run, made: Turn) -> float | None:
         """Remove the object when its time has come. A good Backup stays for as long as retention wants its data."""

@@ -205,7 +205,7 @@ def _advance(state: _State) -> None:
         state.steps = tuple(_left_out(state.steps))
         done = state.failure or (Reason.SUCCEEDED, f"the {run.what} is done")
         state.turn = Turn(story.ended(state.status, state.steps, done, run.generation, now))
-    elif state.failure is None and (words := _interruption(run, state.status, now)) is not None:
+    elif state.failure is None and (words := _interruption(run, step, state.status, now)) is not None:
         if step.state == "Running" or step.attempts:
             # Its Job may have been made a moment ago, and the status does not name it yet.
             running = step.model_copy(update={"job_ref": step.job_ref or state.job})
@@ -307,7 +307,10 @@ def _patience(state: _State) -> float:
     return min(_LOOK_AT_JOB, left) if left > 0 else _LOOK_AT_JOB
 
 
-def _interruption(run: Run, status: Mapping[str, Any], now: datetime) -> Words | None:
+def _interruption(run: Run, step: StepStatus, status: Mapping[str, Any], now: datetime) -> Words | None:
+    """Why it goes no further. What is to run whatever happened is not cut off: it has a time limit of its own."""
+    if any(plan.name == step.name and plan.when == "Always" for plan in run.plans):
+        return None
     if run.spec.cancel:
         return Reason.CANCELLED, "it was cancelled"
     if story.seconds_left(status, run.created, run.spec.timeout_seconds, now) <= 0:

@@ -44,6 +44,7 @@ __all__ = [
     "UNDO",
     "VERIFY",
     "WITHDRAW",
+    "WITH_PODS",
     "Surroundings",
     "approved",
     "at_stake",
@@ -83,7 +84,7 @@ ROLLBACK_ANNOTATION: Final = "timonier.dev/rollback"
 _UNDO_RETRIES: Final = 3
 _BACK: Final = frozenset({WITHDRAW, ROLLBACK, UNDO, RESTORE_DATA})
 # The first that needs pods of the new revision is one of these.
-_WITH_PODS: Final = frozenset({CANARY, PREVIEW, ROLLOUT})
+WITH_PODS: Final = frozenset({CANARY, PREVIEW, ROLLOUT})
 _REASONS: Final[frozenset[str]] = frozenset(get_args(RollbackReason))
 _BY_STEP: Final[Mapping[str, RollbackReason]] = {
     PREFLIGHT: "PreflightFailed",
@@ -167,7 +168,7 @@ def _hold(
         why = f"{rival} of the same Application is under way, and comes first"
     else:
         return None
-    again = next(plan.name for plan in plans if kind_of(plan.name) in _WITH_PODS)
+    again = next(plan.name for plan in plans if kind_of(plan.name) in WITH_PODS)
     if not upgrade.status.get("startTime"):
         return Hold(why, None, again)
     touches = (plan.name for plan in plans if plan.name not in (PREFLIGHT, APPROVE))
@@ -384,7 +385,7 @@ def beside_taken(
         return Outcome(Reason.PREFLIGHT_FAILED, "its volumes cannot be shared by two versions: use Rolling or Recreate")
     port = unshared_port(before, application) if strategy == "Canary" else None
     if port is not None:
-        told = f"the port {port.name} has another name and another number by now, and no Service could lead to both"
+        told = f"the new version has no port {port.name} and none of its number: no Service could lead to both"
         return Outcome(Reason.PREFLIGHT_FAILED, f"{told}: use BlueGreen or Rolling")
     other = next((each for each in found if not is_controlled(each, application)), None)
     if other is None:

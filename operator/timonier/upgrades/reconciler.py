@@ -523,7 +523,9 @@ class _Turn:
     ) -> dict[str, Any]:
         """The pod of a command, once the configuration that it reads is there."""
         name = job_name(self._manifest, _CONFIG, 0)
-        if data := config_data(application):
+        data = config_data(application)
+        # A quota that is full refuses to create even what is there already.
+        if data and await self._applier.live(CONFIG_MAPS, self._namespace, name) is None:
             await self._applier.create(CONFIG_MAPS, config_map(self._manifest, UPGRADES, name, data))
         live = self._observer.workload(application)
         return command_pod(application, command, image=image, config=name, volumes=volumes, live=live)

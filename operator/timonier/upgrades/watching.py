@@ -23,7 +23,8 @@ from timonier.backups.restore_plan import has_stopped
 from timonier.engine.contract import Manifest
 from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.reasons import Reason
-from timonier.upgrades.plan import RECOVER, SWITCH, at_stake
+from timonier.runs.turn import steps_of
+from timonier.upgrades.plan import RECOVER, SWITCH, WITH_PODS, at_stake, kind_of
 
 __all__ = [
     "PULL_PATIENCE",
@@ -163,6 +164,9 @@ def rolling_back(
         return coming_back(step, upgrade.spec.policy, now, obstacle)
     if found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 1):
         return Progress("the revision before is being brought back", _POLL)
+    may_come = any(step.attempts and kind_of(step.name) in WITH_PODS for step in steps_of(upgrade.status))
+    if not left and at_stake(upgrade) and may_come and _waited(step, now) < _SETTLES:
+        return Progress("the last pods of the new revision may still come", _POLL)
     if left:
         name = left[0]["metadata"]["name"]
         told = f"it goes on once {len(left)} pods that may be at work on the data have ended, of which {name} is one"

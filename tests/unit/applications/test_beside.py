@@ -46,7 +46,7 @@ Manifest = dict[str, Any]
 
 def course(traffic: Traffic = "None", replicas: int | None = None, old: Manifest = OLD) -> Course:
     spec = {name: old[name] for name in ("scaling", "suspend", "network") if name in old}
-    beside = Beside(application(NEW | spec), "web-2", "web-2", replicas, traffic)
+    beside = Beside(application(NEW | spec), application(old), "web-2", "web-2", replicas, traffic)
     return Course(application(old), revision="web-1", beside=beside)
 
 
@@ -152,6 +152,7 @@ def test_ports_of_other_numbers_and_names_are_reached() -> None:
         (("http", 8080), ("http", 9090), "http"),
         (("http", 8080), ("page", 8080), 8080),
         (("http", 8080), ("http", 8080), 8080),
+        (("http", 8080), ("http", 8081), "http"),
     ],
 )
 def test_a_canary_is_reached_by_what_its_port_and_the_old_one_have_in_common(
@@ -160,9 +161,12 @@ def test_a_canary_is_reached_by_what_its_port_and_the_old_one_have_in_common(
     here, there = (
         application({"workload": {"ports": [{"name": name, "containerPort": number}]}}) for name, number in (old, new)
     )
-    going = Course(here, revision="web-1", beside=Beside(there, "web-2", "web-2", 1, "Shared"))
-    (port,) = applied(decide(going))[SERVICES, "web"]["spec"]["ports"]
+    beside = Beside(there, here, "web-2", "web-2", 1, "Shared")
+    (port,) = applied(decide(Course(here, revision="web-1", beside=beside)))[SERVICES, "web"]["spec"]["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, leads_to)
+    # Nor are the old pods lost while they are replaced.
+    (port,) = applied(decide(Course(there, revision="web-2", beside=beside)))[SERVICES, "web"]["spec"]["ports"]
+    assert (port["name"], port["targetPort"]) == (new[0], leads_to)
 
 
 def test_what_served_a_moment_ago_stays_for_those_who_are_on_their_way() -> None:

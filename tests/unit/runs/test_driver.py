@@ -84,6 +84,8 @@ def test_who_waits_for_pods_lets_others_go_first_as_far_as_it_has_touched_nothin
 
     assert goes_first(step="Rollout") == set()
     assert goes_first(step="Approve") == goes_first(step="Backup", **held) == {"Backup", "Restore", "Application"}
+    # What is restored now is not what its way back would bring back.
+    assert goes_first(step="Quiesce", **held, backup="web-2-before") == {"Backup"}
     assert goes_first(step="Rollout", **held, **touched) == {"Backup"}
     # Recovery, which is the Application's own, would take the pods of one that failed for the good ones.
     assert goes_first(step="Pause", **touched) == {"Backup", "Restore"}

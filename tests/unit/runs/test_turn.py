@@ -163,6 +163,16 @@ def test_cancelled_on_its_way_it_stops_the_step_and_undoes_what_was_done() -> No
     assert verdict(run, "Cancelled") == ("True", "Cancelled")
 
 
+def test_what_runs_whatever_happened_is_not_cut_off() -> None:
+    run, begun, _ = follow(a_run(), DONE, DONE)
+    assert begun[-1] == "Resume 1"
+    cancelled = replace(run, spec=RunSpec(cancel=True))
+    made = turn(cancelled, Seen(task=Progress(), job="job"), record, NOW)
+    assert (made.stop, states(replace(run, status=made.status))["Resume"]) == (None, "Running")
+    made = turn(replace(cancelled, status=made.status), Seen(task=DONE, job="job"), record, NOW)
+    assert (made.status["phase"], states(replace(run, status=made.status))["Resume"]) == ("Succeeded", "Succeeded")
+
+
 def test_out_of_time_it_fails_and_cleans_up() -> None:
     run, _, _ = follow(a_run(timeout_seconds=60), DONE)
     made = turn(run, Seen(task=Progress(), job="job"), record, NOW + timedelta(seconds=61))

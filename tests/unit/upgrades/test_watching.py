@@ -202,6 +202,14 @@ def test_something_is_tried_beside_as_long_as_requests_or_pods_are_left() -> Non
     assert not is_tried(None, None, [])
 
 
+def test_no_pod_of_the_new_revision_comes_after_the_last_look() -> None:
+    begun = {"name": "Rollout", "state": "Failed", "attempts": 1}
+    found = undoing("Command", **MIGRATED | {"steps": [*MIGRATED["steps"], begun]})
+    assert back_to(workload(), [], [], found, 4) == "goes on"
+    assert back_to(workload(), [], [], found, 6) is None
+    assert back_to(workload(), [], [], undoing("Command", **MIGRATED), 4) is None  # none was ever asked for
+
+
 def test_data_is_loaded_once_an_old_pod_is_ready() -> None:
     def waits(*pods: Manifest, ago: float = 5, **spec: Any) -> bool:
         return loader(application(spec), pods, step("RestoreData", ago), POLICY, NOW) is not None
