@@ -397,11 +397,18 @@ def test_a_backup_is_restored_on_trial_by_schedule_and_on_demand(
     policy: dict[str, Any] = {"storeRef": {"name": "offsite"}, "verify": {"schedule": "@daily", "job": look}}
     kube.apply(*server_store(files, stores()), files_application(files, backup=policy), backup(files, "files"))
     wait_over(kube, files, "first")
-    # As if the last one had been due the day before yesterday.
-    kube.patch(APPLICATIONS, files, "files", {"status": {"lastVerificationTime": "2026-01-01T00:00:00Z"}}, "status")
-    policy["retention"] = {"last": 5}  # a spec that changes is looked at
-    kube.apply(files_application(files, backup=policy))
     before = checksum(kubectl, files)
+    last = iter(range(5, 100))
+
+    def begun() -> bool:
+        """As if the last one had been due long ago: done again, as the operator may just write otherwise."""
+        kube.patch(APPLICATIONS, files, "files", {"status": {"lastVerificationTime": "2026-01-01T00:00:00Z"}}, "status")
+        policy["retention"] = {"last": next(last)}  # a spec that changes is looked at
+        kube.apply(files_application(files, backup=policy))
+        time.sleep(2)
+        return bool(kube.list(RESTORES, files))
+
+    kube.wait("a trial begins", begun, 60)
     bad = {"scratch": {"application": "files", "job": ["sh", "-c", "echo no such file >&2; exit 4"]}}
     kube.apply(restore(files, "files", name="bad", to=bad, backoffLimit=0))
     failed = wait_over(kube, files, "bad", resource=RESTORES, phase="Failed")
@@ -447,8 +454,13 @@ def test_a_snapshot_has_what_was_there_at_one_moment_while_the_application_goes_
         assert times["PostHook/thaw"]["endTime"] <= times["Transfer"]["startTime"]
         assert (made["method"], made["files"], made["bytes"]) == ("Snapshot", 2, 64 << 20)
         assert kube.list(VOLUME_SNAPSHOTS, namespace) == []
-        claims = [found["metadata"]["name"] for found in kube.list(PERSISTENT_VOLUME_CLAIMS, namespace)]
-        assert claims == ["files-data"]
+        kube.wait(
+            "the mover's volume goes with it",
+            lambda: (
+                [found["metadata"]["name"] for found in kube.list(PERSISTENT_VOLUME_CLAIMS, namespace)]
+                == ["files-data"]
+            ),
+        )
         in_files(kubectl, namespace, "rm /data/big; echo new > /data/new")
         kube.apply(restore(namespace, "files"))
         wait_over(kube, namespace, "back", resource=RESTORES, seconds=120)
