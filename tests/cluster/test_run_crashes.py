@@ -178,6 +178,8 @@ def test_killed_at_every_write_of_an_upgrade_and_of_one_that_is_rolled_back(
 
 
 def test_killed_at_every_write_of_what_is_tried_beside(kube: Kube, installation: Installation, tmp_path: Path) -> None:
+    if os.environ.get("KILL_STRIDE"):
+        pytest.skip("not where only a part of all writes is to be tried: it takes two minutes")
     undisturbed = killed_at_writes(kube, installation, tmp_path, "tries", tries)
     assert undisturbed["image"] == "registry.example/web:4"
     assert undisturbed["service"] == {"timonier.dev/application": "web"}
