@@ -6,11 +6,16 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from devcluster.cluster import Cluster, Given, given, running
 from devcluster.spec import ClusterSpec
 from harness.kube import NAMESPACES, Kube
 from harness.programs import build_before_tests
+
+# A machine that has other tests to run meanwhile says nothing of an example.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SPEC = ClusterSpec(name="tests", nodes="kwok", count=3)
 
