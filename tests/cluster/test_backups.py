@@ -326,6 +326,12 @@ def test_an_api_server_that_is_unwell_for_a_while_only_delays_it(
 SNAPPED = {"method": "Snapshot", "storeRef": {"name": "offsite"}}
 
 
+def asked_for(kube: Kube, namespace: str) -> Manifest:
+    """The one snapshot that is asked for."""
+    (found,) = kube.wait("a snapshot is asked for", lambda: kube.list(VOLUME_SNAPSHOTS, namespace))
+    return found
+
+
 def test_a_snapshot_is_copied_and_let_go_and_holds_up_the_application_no_longer_than_it_takes(
     cluster: Any, kube: Kube, operator: OperatorProcess, namespace: str
 ) -> None:
@@ -335,12 +341,7 @@ def test_a_snapshot_is_copied_and_let_go_and_holds_up_the_application_no_longer_
         kube.apply(*waiting_store(namespace), *application_with_volume(namespace, backup=SNAPPED | {"hooks": hooks}))
         wait_store(kube, namespace)
         kube.apply(backup(namespace, "web"))
-        (name,) = kube.wait(
-            "a snapshot is asked for",
-            lambda: [found["metadata"]["name"] for found in kube.list(VOLUME_SNAPSHOTS, namespace)],
-        )
-        asked = kube.get(VOLUME_SNAPSHOTS, namespace, name)
-        assert asked is not None
+        asked = asked_for(kube, namespace)
         assert asked["spec"]["source"] == {"persistentVolumeClaimName": "web-data"}
         assert movers.of("backup") == []
         with snapshot_driver(cluster.kubeconfig, namespace):
@@ -363,10 +364,7 @@ def test_a_snapshot_that_fails_lets_the_application_go_on(
         kube.apply(*waiting_store(namespace), *application_with_volume(namespace, backup=SNAPPED | {"hooks": hooks}))
         wait_store(kube, namespace)
         kube.apply(backup(namespace, "web"))
-        (name,) = kube.wait(
-            "a snapshot is asked for",
-            lambda: [found["metadata"]["name"] for found in kube.list(VOLUME_SNAPSHOTS, namespace)],
-        )
+        name = asked_for(kube, namespace)["metadata"]["name"]
         error = {"status": {"readyToUse": False, "error": {"message": "no room in the array"}}}
         kube.patch(VOLUME_SNAPSHOTS, namespace, name, error, "status")
 

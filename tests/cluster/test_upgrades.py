@@ -62,6 +62,13 @@ def names(kube: Kube, resource: Any, namespace: str) -> list[str]:
     return sorted(found["metadata"]["name"] for found in kube.list(resource, namespace))
 
 
+def wait_stalled(kube: Kube, namespace: str, said: str) -> None:
+    """Wait until the Application says that in its condition Stalled."""
+    kube.wait(
+        "it is said", lambda: said in condition(kube.get(APPLICATIONS, namespace, "web"), "Stalled").get("message", "")
+    )
+
+
 def image(kube: Kube, namespace: str) -> str:
     """What the Deployment states."""
     found = kube.get(DEPLOYMENTS, namespace, "web") or {}
@@ -225,10 +232,7 @@ def test_an_upgrade_of_another_that_has_the_name_is_said_and_left_alone(kube: Ku
         }
     )
     kube.apply(web(ready, "2"))
-    said = "Upgrade web-2 exists already"
-    kube.wait(
-        "it is said", lambda: said in condition(kube.get(APPLICATIONS, ready, "web"), "Stalled").get("message", "")
-    )
+    wait_stalled(kube, ready, "Upgrade web-2 exists already")
     assert image(kube, ready) == "registry.example/web:1"
     kube.delete(UPGRADES, ready, "web-2")
     wait_upgrade(kube, ready, "web-2")
@@ -383,10 +387,7 @@ def test_a_revision_of_another_that_has_the_name_is_said_and_left_alone(kube: Ku
         }
     )
     kube.apply(web(ready, "2"))
-    said = "ControllerRevision web-2 exists already"
-    kube.wait(
-        "it is said", lambda: said in condition(kube.get(APPLICATIONS, ready, "web"), "Stalled").get("message", "")
-    )
+    wait_stalled(kube, ready, "ControllerRevision web-2 exists already")
     assert image(kube, ready) == "registry.example/web:1"
     kube.delete(CONTROLLER_REVISIONS, ready, "web-2")
     wait_upgrade(kube, ready, "web-2", seconds=180)

@@ -260,6 +260,11 @@ class UpgradePolicy(Model):
         default=10, description="Ended Upgrades and their revisions that are kept.", json_schema_extra=DEFAULTED
     )
 
+    @property
+    def tries_beside(self) -> bool:
+        """Whether pods of the new revision are tried beside the Application's own workload."""
+        return self.strategy in ("BlueGreen", "Canary")
+
 
 RecoveryAction = Literal["RestartPod", "RollbackRevision", "RestoreBackup", "Alert"]
 

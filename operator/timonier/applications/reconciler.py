@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -71,8 +71,6 @@ _NEEDED_BY_PODS: Final = frozenset({CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS})
 Refused = list[tuple[Refusal, ApiError]]
 Live = dict[tuple[Resource, str], Manifest]
 
-"""Seconds after which nobody is on the way any more to what requests were led to before."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -126,15 +124,15 @@ class ApplicationReconciler:
         application = read(Application, manifest)
         if application is None:
             return Result()
-        stated = self._rollouts(request)
-        going = await self._course(application)
+        upgrades = list(self._cache.about(UPGRADES, request))
+        going = await self._course(application, upgrades)
         going = await self._prepare(application, going)
         live = await self._observe(going)
         now = datetime.now(UTC)
         observed = await self._ask_pods(going.application, _observed(live), now)
         observed = replace(observed, hold=self._hold(request), going=going)
         wanted = plan(application, observed, now)
-        refused = await self._act(manifest, wanted, live, lambda: self._rollouts(request) == stated)
+        refused = await self._act(manifest, wanted, live, lambda: self._stated_still(request, upgrades))
         if refused:
             wanted = plan(application, observed, now, [refusal for refusal, _ in refused])
         await self._report(manifest, wanted)
@@ -142,12 +140,11 @@ class ApplicationReconciler:
             raise refused[0][1]
         return Result(requeue_after=_again(application, wanted, now, held=is_held_up(going)))
 
-    async def _course(self, application: Application) -> Course:
+    async def _course(self, application: Application, upgrades: Sequence[Manifest]) -> Course:
         """What is to run, by the revisions that there are and what came of them."""
         request = Request(application.metadata.namespace, application.metadata.name)
         owned = self._cache.owned(application.metadata.uid)
         revisions = [manifest for resource, manifest in owned if resource == CONTROLLER_REVISIONS]
-        upgrades = list(self._cache.about(UPGRADES, request))
         versions = await self._versions(application) if application.spec.upgrade else {}
         workload = self._cache.get(workload_resource(application), request)
         mark = mark_of(workload["spec"]["template"]) if workload is not None else None
@@ -202,9 +199,9 @@ class ApplicationReconciler:
         found = await asyncio.gather(*(self._applier.live(resource, namespace, name) for resource, name in others))
         return live | {target: manifest for target, manifest in zip(others, found, strict=True) if manifest is not None}
 
-    def _rollouts(self, request: Request) -> list[Any]:
-        """What Upgrades say at this moment that should run."""
-        return [upgrade.get("status", {}).get("rollout") for upgrade in self._cache.about(UPGRADES, request)]
+    def _stated_still(self, request: Request, upgrades: Iterable[Manifest]) -> bool:
+        """Whether Upgrades say at this moment what they said then that should run."""
+        return list(map(_rollout, self._cache.about(UPGRADES, request))) == list(map(_rollout, upgrades))
 
     def _hold(self, request: Request) -> str | None:
         """The restore for which the Application is stopped."""
@@ -244,8 +241,7 @@ class ApplicationReconciler:
         refused: Refused = []
         for step in wanted.apply:
             target = (step.resource, step.manifest["metadata"]["name"])
-            needs = any(refusal.resource in _NEEDED_BY_PODS for refusal, _ in refused)
-            if step.resource in _WORKLOADS and (needs or not still()):
+            if step.resource in _WORKLOADS and (_lack(refused) or not still()):
                 continue
             before = live.get(target)
             try:
@@ -269,6 +265,15 @@ class ApplicationReconciler:
             for event in wanted.events:
                 transition = Transition(event.reason, event.message, type=event.type)
                 await self._recorder.record(APPLICATIONS, manifest, transition)
+
+
+def _rollout(upgrade: Manifest) -> Any:
+    return upgrade.get("status", {}).get("rollout")
+
+
+def _lack(refused: Refused) -> bool:
+    """Whether pods would lack something that was refused."""
+    return any(refusal.resource in _NEEDED_BY_PODS for refusal, _ in refused)
 
 
 def _again(application: Application, wanted: Plan, now: datetime, *, held: bool) -> float | None:

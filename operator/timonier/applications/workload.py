@@ -91,12 +91,8 @@ def workload_beside(
     """
     template = _template(application, mark)
     template["metadata"]["labels"] = dict(pods)
-    config = config_name(application, name)
     (container,) = template["spec"]["containers"]
-    container["env"] = [_from_config(variable, config_name(application), config) for variable in container["env"]]
-    for volume in template["spec"]["volumes"]:
-        if volume["name"] == _CONFIG_VOLUME:
-            volume["configMap"] = {"name": config}
+    _read_config(application, container, template["spec"]["volumes"], config_name(application, name))
     selector = {"matchLabels": {NEXT_LABEL: application.metadata.name}}
     body = {"replicas": replicas, "selector": selector, "template": template, "strategy": _strategy(application)}
     return child(application, DEPLOYMENTS, name, {"spec": body}, annotations={REVISION_ANNOTATION: revision})
@@ -175,14 +171,12 @@ def command_pod(
         "name": COMMAND_CONTAINER,
         "image": image or container["image"],
         "command": list(command),
-        "env": [_from_config(variable, config_name(application), config) for variable in container["env"]],
+        "env": container["env"],
         "volumeMounts": [mount for mount in container["volumeMounts"] if mount["name"] in there],
         # The end of the log is then known without asking for it.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    for volume in mounted:
-        if volume["name"] == _CONFIG_VOLUME:
-            volume["configMap"] = {"name": config}
+    _read_config(application, own, mounted, config)
     pod = {**template, "containers": [own], "volumes": mounted, "restartPolicy": "Never", "enableServiceLinks": False}
     return manifest_of(pod)
 
@@ -227,6 +221,16 @@ def _without_config(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any
 def _is_from(variable: Mapping[str, Any], config: str) -> bool:
     source: Mapping[str, Any] = variable.get("valueFrom", {}).get("configMapKeyRef", {})
     return source.get("name") == config
+
+
+def _read_config(
+    application: Application, container: dict[str, Any], volumes: Iterable[dict[str, Any]], config: str
+) -> None:
+    """Have a container, and the volumes of its pod, read the ConfigMap of that name for the Application's own."""
+    container["env"] = [_from_config(variable, config_name(application), config) for variable in container["env"]]
+    for volume in volumes:
+        if volume["name"] == _CONFIG_VOLUME:
+            volume["configMap"] = {"name": config}
 
 
 def _from_config(variable: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from timonier.api.resources import (
     UPGRADES,
 )
 from timonier.api.runs import StoreRef
+from timonier.applications.beside import is_beside
 from timonier.applications.children import controller, workload_resource
 from timonier.applications.revisions import running
 from timonier.applications.status import selector_text
@@ -91,11 +92,7 @@ class Observer:
         )
         pods = await self._applier.some(PODS, application.namespace, label_selector=selector)
         # Who chose labels before may have given them to the pods of Jobs as well.
-        return tuple(
-            pod
-            for pod in pods
-            if (controller(pod) or {}).get("kind") != JOBS.kind and NEXT_LABEL not in pod["metadata"].get("labels", {})
-        )
+        return tuple(pod for pod in pods if (controller(pod) or {}).get("kind") != JOBS.kind and not is_beside(pod))
 
     async def pods_beside(self, application: Request) -> tuple[Manifest, ...]:
         """The pods that an Upgrade tries."""

@@ -36,7 +36,7 @@ from timonier.backups.plan import (
 from timonier.backups.snapshots import NO_SNAPSHOTS, scratch_of, snapshot_name, taken, usable, volume_snapshot
 from timonier.backups.volumes import mounts, name_of, node_of
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
-from timonier.engine.errors import ApiError, NotFoundError
+from timonier.engine.errors import NotFoundError
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
@@ -182,21 +182,9 @@ class _Turn:
             ]
         except NotFoundError:
             return NO_SNAPSHOTS
-        except ApiError as error:
-            if not error.is_refusal:
-                raise
-            return Outcome(Reason.REFUSED, f"a VolumeSnapshot is refused: {error.message}")
         return taken(found, step, datetime.now(UTC))
 
     async def _release(self, manifest: Manifest) -> Outcome:
-        try:
-            return await self._let_go(manifest)
-        except ApiError as error:
-            if not error.is_refusal:
-                raise
-            return Outcome(Reason.REFUSED, f"its VolumeSnapshots cannot be let go: {error.message}")
-
-    async def _let_go(self, manifest: Manifest) -> Outcome:
         """Remove the snapshots, unless somebody else has made one of that name."""
         for volume in manifest["status"].get("volumes", ()):
             found = await self._driver.applier.live(VOLUME_SNAPSHOTS, self._namespace, snapshot_name(manifest, volume))

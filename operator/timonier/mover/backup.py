@@ -57,14 +57,13 @@ def backup(instruction: Instruction, restic: Restic) -> BackupResult:
         return result_of(restic, done.id, 0)
     excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
     snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
-    if application is None or not instruction.flag("small"):
-        save_application(restic, labels, instruction, found)
-        return result_of(restic, snapshot, added)
-    # The index of the repository is small enough to be in memory twice.
-    with _process(restic, labels, "application", "--", application) as process:
-        result = result_of(restic, snapshot, added)
-        summary_of(process)
-    return result
+    if application and instruction.flag("small"):  # the index of the repository may be in memory twice
+        with _process(restic, labels, "application", "--", application) as process:
+            result = result_of(restic, snapshot, added)
+            summary_of(process)
+        return result
+    save_application(restic, labels, instruction, found)
+    return result_of(restic, snapshot, added)
 
 
 def of_part(found: tuple[Snapshot, ...], part: str) -> Snapshot | None:

@@ -238,12 +238,17 @@ def _begin(state: _State, step: StepStatus) -> None:
     state.turn = _going(state, start=next(found for found in state.steps if found.name == step.name))
 
 
+def _planned(run: Run, when: When) -> frozenset[str]:
+    """The names of the steps that are planned so."""
+    return frozenset(plan.name for plan in run.plans if plan.when == when)
+
+
 def _holds(run: Run, hold: Hold, steps: Steps, step: StepStatus) -> bool:
     """The present step is not to begin, or to go on."""
     names = [found.name for found in steps]
     first = hold.again if step.state == "Running" else hold.step or names[0]
-    forward = any(plan.name == step.name and plan.when == "Forward" for plan in run.plans)
-    return forward and first in names and names.index(step.name) >= names.index(first)
+    forward = _planned(run, "Forward")
+    return step.name in forward and first in names and names.index(step.name) >= names.index(first)
 
 
 def _hold(state: _State, hold: Hold, step: StepStatus) -> None:
@@ -254,7 +259,7 @@ def _hold(state: _State, hold: Hold, step: StepStatus) -> None:
     if step.state == "Running":
         state.stop = step.model_copy(update={"job_ref": step.job_ref or state.job})
     names = [found.name for found in state.steps]
-    forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
+    forward = _planned(state.run, "Forward")
     late = state.steps[names.index(hold.again) :] if hold.again in names else ()
     back = [found for found in late if found.name in forward and (found.state != "Pending" or found.attempts)]
     since = min((found.start_time for found in back if found.start_time), default=stamp(state.now))
@@ -291,7 +296,7 @@ def _fail(state: _State, words: Words, step: str | None = None) -> None:
         state.status |= state.run.blame(step, words, state.now)
     else:
         state.failure = state.failure[0], cut(f"{state.failure[1]}; then {words[1]}")
-    forward = {plan.name for plan in state.run.plans if plan.when == "Forward"}
+    forward = _planned(state.run, "Forward")
     for found in state.steps:
         if found.name in forward and found.state == "Pending":
             state.steps = ended(state.steps, found.name, "Skipped", state.now)
@@ -309,7 +314,7 @@ def _patience(state: _State) -> float:
 
 def _interruption(run: Run, step: StepStatus, status: Mapping[str, Any], now: datetime) -> Words | None:
     """Why it goes no further. What is to run whatever happened is not cut off: it has a time limit of its own."""
-    if any(plan.name == step.name and plan.when == "Always" for plan in run.plans):
+    if step.name in _planned(run, "Always"):
         return None
     if run.spec.cancel:
         return Reason.CANCELLED, "it was cancelled"

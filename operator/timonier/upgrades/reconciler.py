@@ -31,7 +31,7 @@ from timonier.api.resources import (
 )
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import RollbackReason, Upgrade
-from timonier.applications.children import config_name, controller, next_name
+from timonier.applications.children import config_name, is_controlled, next_name
 from timonier.applications.revisions import Revision, at_revision, read_revision
 from timonier.applications.scaling import desired_replicas, sized
 from timonier.applications.workload import command_pod, config_data, mark_of
@@ -187,11 +187,12 @@ class _Turn:
 
     async def take(self) -> Result:
         upgrade = self._upgrade
-        run = self._run({})
+        rival = rival_of(self._cache, self._target, self._manifest)
+        run = self._run({}, rival)
         step = present(run)
         if step is not None:
             news = await self._news(step)
-            run = self._run(news)
+            run = self._run(news, rival)
             self._upgrade = upgrade.model_copy(update={"status": {**upgrade.status, **news}})
             if run.hold is not None:
                 await self._sweep(VERIFY, BAKE)
@@ -200,18 +201,18 @@ class _Turn:
         elif story.is_over(upgrade.status):
             seen = Seen()
         else:
-            seen = Seen(obstacle=obstacle(upgrade, self._surroundings()))
+            seen = Seen(obstacle=obstacle(upgrade, self._surroundings(rival)))
         record = record_of(upgrade, self._now)
         return await self._driver.drive(UPGRADES, self._manifest, run, seen, record, self._begin)
 
-    def _run(self, news: Mapping[str, Any]) -> Run:
+    def _run(self, news: Mapping[str, Any], rival: str | None) -> Run:
         return run_of(
             self._upgrade,
             self._application,
             self._now,
             news,
             before=self._revision(self._upgrade.spec.from_revision),
-            rival=rival_of(self._cache, self._target, self._manifest),
+            rival=rival,
         )
 
     async def _news(self, step: StepStatus) -> Mapping[str, Any]:
@@ -259,9 +260,8 @@ class _Turn:
     def _namespace(self) -> str:
         return self._upgrade.metadata.namespace
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self, rival: str | None) -> Surroundings:
         spec = self._upgrade.spec
-        rival = rival_of(self._cache, self._target, self._manifest)
         return Surroundings(
             self._application, self._revision(spec.from_revision), self._revision(spec.to_revision), rival
         )
@@ -294,7 +294,7 @@ class _Turn:
 
     def _asked(self, step: str) -> str | None:
         """The Service that probes ask, where it is not the Application's: as long as that leads to old pods as well."""
-        alone = self._upgrade.spec.policy.strategy in ("BlueGreen", "Canary") and step != BAKE
+        alone = self._upgrade.spec.policy.tries_beside and step != BAKE
         return next_name(self._target.name) if alone else None
 
     def _job(self, step: StepStatus) -> str:
@@ -367,15 +367,14 @@ class _Turn:
         return str(stalled.get("message", "")) if stalled.get("status") == "True" else ""
 
     async def _is_tried(self) -> bool:
-        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
+        if not self._upgrade.spec.policy.tries_beside:
             return False
         return is_tried(self._cache.get(SERVICES, self._target), self._beside(), await self._pods())
 
     def _beside(self) -> Manifest | None:
         """The Deployment beside the Application's own; None also where it is another's."""
         found = self._cache.get(DEPLOYMENTS, Request(self._namespace, next_name(self._target.name)))
-        owner = controller(found) if found is not None else None
-        ours = owner is not None and self._application is not None and owner["uid"] == self._application.metadata.uid
+        ours = found is not None and self._application is not None and is_controlled(found, self._application)
         return found if ours else None
 
     async def _look_at_image(self, step: StepStatus) -> Known:
@@ -393,17 +392,14 @@ class _Turn:
         return seen
 
     async def _look_at_command(self, step: StepStatus) -> Known:
-        name = self._job(step)
         job, pods = await self._job_of(step)
         if job is None:
-            pods = await self._driver.movers.pods(self._namespace, name)
-        if job is not None and not finished(job):
+            pods = await self._driver.movers.pods(self._namespace, self._job(step))
+        elif not finished(job):
             return progress_of(pods)
         if not all(map(has_ended, pods)):
             return Progress("its pod is still ending", _POLL)
-        if job is None:
-            return None
-        return command_outcome(job, pods, Reason.MIGRATION_FAILED)
+        return None if job is None else command_outcome(job, pods, Reason.MIGRATION_FAILED)
 
     async def _look_at_probe(self, step: StepStatus) -> Known:
         probe = probe_of(self._upgrade, step.name)
@@ -447,7 +443,7 @@ class _Turn:
 
     async def _ask_pods(self) -> tuple[Manifest, ...]:
         pods = await self._observer.pods(self._target)
-        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
+        if not self._upgrade.spec.policy.tries_beside:
             return pods
         return pods + await self._observer.pods_beside(self._target)
 
@@ -495,7 +491,7 @@ class _Turn:
 
     async def _cannot_be_beside(self, application: Application) -> Outcome | None:
         """Why nothing can be tried beside the Application's own workload; None when it can, or is not to be."""
-        if self._upgrade.spec.policy.strategy not in ("BlueGreen", "Canary"):
+        if not self._upgrade.spec.policy.tries_beside:
             return None
         name = next_name(self._target.name)
         wanted = [(each, name) for each in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES, POD_DISRUPTION_BUDGETS)]

@@ -11,6 +11,7 @@ from timonier.api.policies import UpgradePolicy
 from timonier.api.references import NEXT_LABEL
 from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
+from timonier.applications.beside import is_beside
 from timonier.applications.exposure import has_service
 from timonier.applications.reasons import Reason as Trouble
 from timonier.applications.reasons import Words
@@ -187,7 +188,7 @@ def is_tried(service: Manifest | None, beside: Manifest | None, pods: Sequence[M
     """Whether something is left of what was tried beside the Application's workload: requests, or pods that stay."""
     led = NEXT_LABEL in (service or {}).get("spec", {}).get("selector", {})
     there = beside is not None and "deletionTimestamp" not in beside["metadata"]
-    return led or there or any(NEXT_LABEL in pod["metadata"].get("labels", {}) and not _goes(pod) for pod in pods)
+    return led or there or any(is_beside(pod) and not _goes(pod) for pod in pods)
 
 
 def _goes(pod: Manifest) -> bool:
