@@ -1,9 +1,11 @@
 """Images for pods of a real node, made of what Debian has packaged, without a container engine or a registry."""
 
+import json
 import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,13 +110,30 @@ def mover_archive(folder: Path) -> Path:
         ),
     ]
     own, archive = folder / "mover.layer", folder / "mover.tar"
-    write_layer(own, [*_accounts(), *program])
+    write_layer(own, [*_accounts(), *program, *_compiled(layers[0], program)])
     environment = ["PATH=/usr/bin:/bin", "PYTHONPATH=/opt/timonier", "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"]
     entrypoint = ["/usr/bin/python3", "-m", "timonier.mover"]
     image = Image(MOVER, entrypoint=entrypoint, environment=environment, user="65532:65532")
     write_image(archive, image, [*layers, own])
     own.unlink()
     return archive
+
+
+def _compiled(base: Path, program: Sequence[Entry]) -> list[Entry]:
+    """What the Containerfile compiles, by the image's own Python."""
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        with tarfile.open(base) as layer:
+            layer.extractall(root, filter="fully_trusted")
+        for entry in program:
+            (root / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            (root / entry.path).write_bytes(entry.content)
+        recipe = (_HERE.parents[1] / "Containerfile").read_text()
+        command = next(line for line in recipe.splitlines() if line.startswith("RUN ") and "py_compile" in line)
+        environment = {"PATH": "/usr/bin:/usr/sbin", "PYTHONPATH": "/opt/timonier"}
+        subprocess.run(["chroot", root, *json.loads(command.removeprefix("RUN "))], env=environment, check=True)
+        found = sorted(root.rglob("*.pyc"))
+        return [Entry(str(path.relative_to(root)), path.read_bytes(), mode=0o644) for path in found]
 
 
 def database_archive(folder: Path) -> Path:

@@ -242,7 +242,7 @@ class _Turn:
         told = instruction(
             self._backup, application, tuple(mount.path for mount in mounted), APPLICATION_FILE, self._store()
         )
-        told |= await self._driver.movers.breaking_again(self._manifest, step)
+        told |= await self._driver.movers.breaking_again(self._manifest, step) if attempt > 1 else {"first": True}
         node = (
             node_of(self._observer.claims(self._target), await self._observer.pods(self._target)) if mounted else None
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from timonier.mover.instruction import Instruction
 from timonier.mover.manifest import NOT_DATA, contents
 from timonier.mover.outcome import BackupResult, MoverError
-from timonier.mover.repository import Snapshot, escaped, snapshots, tag
+from timonier.mover.repository import Snapshot, escaped, opened, snapshots, tag
 from timonier.mover.restic import Process, Restic
 
 __all__ = ["Labels", "UnreadableError", "backup", "of_part", "result_of", "save_application", "summary_of"]
@@ -43,7 +43,7 @@ class Labels:
 
 
 def backup(instruction: Instruction, restic: Restic) -> BackupResult:
-    """Back up files. A run that has both parts in the repository already is done.
+    """Back up files. A run that has both parts in the repository already is done, so it is looked at unless `first`.
 
     Data alone may lack what could not be read: restic makes its snapshot all the same, before it can be stopped.
     """
@@ -51,14 +51,18 @@ def backup(instruction: Instruction, restic: Restic) -> BackupResult:
     for path in paths:
         if not Path(path).is_absolute() or not Path(path).is_dir():
             raise MoverError("Failed", f"{path} cannot be backed up: it must be a folder, with its whole path.")
-    found = snapshots(restic, run=labels.run, opening=restic.patience)
+    excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
+    first = instruction.flag("first")
+    found = () if first else snapshots(restic, run=labels.run, opening=restic.patience)
     done, application = of_part(found, "data"), _application(instruction, found)
     if done and application is None:
         return result_of(restic, done.id, 0)
-    excluded = [f"--exclude={escaped(path.rstrip('/'))}/{name}" for path in paths for name in sorted(NOT_DATA)]
-    snapshot, added = _save(restic, labels, "data", *excluded, "--", *paths)
+    with _saving(restic, labels, "data", *excluded, "--", *paths) as process:
+        if first:
+            opened(restic, process.stdout, restic.patience)
+        snapshot, added = summary_of(process)
     if application and instruction.flag("small"):  # the index of the repository may be in memory twice
-        with _process(restic, labels, "application", "--", application) as process:
+        with _saving(restic, labels, "application", "--", application) as process:
             result = result_of(restic, snapshot, added)
             summary_of(process)
         return result
@@ -75,7 +79,8 @@ def save_application(restic: Restic, labels: Labels, instruction: Instruction, f
     """Back up the Application, if the instruction has one and `found` of the run has not."""
     application = _application(instruction, found)
     if application:
-        _save(restic, labels, "application", "--", application)
+        with _saving(restic, labels, "application", "--", application) as process:
+            summary_of(process)
 
 
 def _application(instruction: Instruction, found: tuple[Snapshot, ...]) -> str | None:
@@ -106,17 +111,12 @@ def summary_of(process: Process) -> tuple[str, int]:
 
 
 @contextmanager
-def _process(restic: Restic, labels: Labels, part: str, *arguments: str) -> Iterator[Process]:
-    with restic.start("backup", "--json", *labels.options(part), *arguments) as process:
-        # restic would go on without what it cannot read, and leave a snapshot that looks whole.
-        process.on_complaint = _unreadable
-        yield process
-
-
-def _save(restic: Restic, labels: Labels, part: str, *arguments: str) -> tuple[str, int]:
+def _saving(restic: Restic, labels: Labels, part: str, *arguments: str) -> Iterator[Process]:
     try:
-        with _process(restic, labels, part, *arguments) as process:
-            return summary_of(process)
+        with restic.start("backup", "--json", *labels.options(part), *arguments) as process:
+            # restic would go on without what it cannot read, and leave a snapshot that looks whole.
+            process.on_complaint = _unreadable
+            yield process
     except UnreadableError:
         # When the file was among the last, restic had saved the snapshot before it could be stopped. That counts as
         # little as any other data without its Application.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from timonier.mover.outcome import MoverError
-from timonier.mover.repository import open_repository
+from timonier.mover.repository import opened
 from timonier.mover.restic import Restic
 
 __all__ = ["NOT_DATA", "STAGING", "Contents", "Manifest", "contents", "folder_manifest", "name_of"]
@@ -87,7 +87,7 @@ def contents(restic: Restic, snapshot: str, *, opening: float | None = None) -> 
     """
     with restic.start("ls", "--json", "--no-lock", snapshot) as process:
         if opening is not None:
-            open_repository(restic, opening)
+            opened(restic, process.stdout, opening)
         found = _read(process.stdout)
         process.finish()
     if found is None:

@@ -2,20 +2,22 @@
 
 import json
 import re
+import select
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from timonier.mover.outcome import Lock, MoverError
 from timonier.mover.restic import Restic
 
-__all__ = ["Snapshot", "escaped", "locks", "open_repository", "snapshots", "tag", "unlock"]
+__all__ = ["Snapshot", "escaped", "locks", "open_repository", "opened", "snapshots", "tag", "unlock"]
 
 # A comma separates tags; a percent sign is how we write what must not be written.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "%,")
 _MOST_LOCKS = 20
+_HEAD_START = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,18 @@ def open_repository(restic: Restic, seconds: float) -> str:
         return str(found["id"])
     except (ValueError, KeyError, TypeError) as error:
         raise MoverError("Corrupted", "The repository is damaged: its configuration cannot be read.") from error
+
+
+def opened(restic: Restic, output: IO[bytes], seconds: float) -> None:
+    """Return when restic begins to say what it was asked, ends, or is known to work: listing thousands takes longer.
+
+    MoverError when the repository could not be opened within so many seconds. `output` is that of a restic that was
+    started just now, and of which nothing was read. Another one, which takes half a second of a processor, is asked
+    only where it says nothing for a while.
+    """
+    head_start = min(_HEAD_START, seconds / 2)
+    if not select.select([output], [], [], head_start)[0]:
+        open_repository(restic, seconds - head_start)
 
 
 def unlock(restic: Restic, seconds: float, abandoned: Collection[str]) -> None:
@@ -65,7 +79,7 @@ def snapshots(restic: Restic, *, run: str | None = None, opening: float | None =
     chosen = ["--tag", tag("run", run)] if run else []
     with restic.start("snapshots", "--json", "--no-lock", *chosen) as process:
         if opening is not None:
-            open_repository(restic, opening)
+            opened(restic, process.stdout, opening)
         listed = process.stdout.read()
         process.finish()
     found = json.loads(listed or b"[]") or []
