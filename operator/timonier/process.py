@@ -293,7 +293,7 @@ class _Replica:
 def _reconcilers(
     cache: Cache, applier: Applier, recorder: EventRecorder, client: Client, background: Background, image: str
 ) -> list[tuple[str, Reconciler]]:
-    movers = Movers(cache, applier, client, image)
+    movers = Movers(cache, applier, client, image, background)
     driver, gate = Driver(cache, applier, recorder, client, movers, background), Gate()
     return [
         ("application", ApplicationReconciler(cache, applier, recorder)),

@@ -26,6 +26,9 @@ __all__ = ["main"]
 
 _Task = Callable[[Instruction, Restic], Result]
 
+RESULT_LINE = "TIMONIER-RESULT"
+"""What begins the last line of the log, which has the pod's uid and the result."""
+
 _TASKS: dict[str, _Task] = {
     "application": application,
     "backup": backup,
@@ -52,8 +55,9 @@ def main() -> int:
         left, code = success(_done(probes=sys.argv[1:] == ["probe"])), 0
     except MoverError as error:
         left, code = failure(error), 1
-    print(left.decode(), file=sys.stderr, flush=True)
     Path(os.environ.get("TIMONIER_RESULT", "/dev/termination-log")).write_bytes(left)
+    # The last word: whoever follows the log hears it before kubelet sees the end. On the output of all that is read there.
+    print(RESULT_LINE, os.environ.get("TIMONIER_POD", "-"), left.decode(), flush=True)
     return code
 
 

@@ -59,6 +59,11 @@ class Background:
             return None
         return task.result() if task.done() else Progress()
 
+    @property
+    def under_way(self) -> int:
+        """How many tasks there are that have not ended."""
+        return sum(not task.done() for task in self._tasks.values())
+
     def wake(self, resource: Resource, request: Request) -> None:
         """Have whoever works on an object look at it again."""
         self._wake(resource, request)

@@ -297,7 +297,9 @@ def _environment(task: Task, entries: Sequence[str], *, locks: bool) -> list[dic
     ]
     instruction = {**task.instruction} if locks else {**task.instruction, "noLock": True}
     told = json.dumps(instruction, sort_keys=True, separators=(",", ":"))
-    return [*variables, {"name": "TIMONIER_TASK", "value": told.replace("$(", "$$(")}]
+    # Its last word in the log has it, as a proof that it is the mover's own.
+    pod = {"name": "TIMONIER_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    return [*variables, pod, {"name": "TIMONIER_TASK", "value": told.replace("$(", "$$(")}]
 
 
 def only_reads(task: Task, store: BackupStoreSpec) -> bool:

@@ -31,7 +31,9 @@ from timonier.engine.contract import Manifest, Request, Rule
 from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container
 from timonier.engine.pod_logs import log_lines
+from timonier.runs.background import Background
 from timonier.runs.credentials import Missing, Source, credentials, sources
+from timonier.runs.hearing import Hearing
 from timonier.runs.mover import (
     CONTAINER,
     HOST_LABEL,
@@ -71,6 +73,7 @@ RULES: Final = (
 """What working with movers takes."""
 
 _HOLDERS: Final = (BACKUPS, RESTORES, UPGRADES, BACKUP_STORES, APPLICATIONS)
+_HOLDER_OF: Final = {resource.kind: resource for resource in _HOLDERS}
 _LONGEST_LOG: Final = 1 << 25
 # What `hostname` makes, and a label can be: anything else was not given by us, and is not to be put into a selector.
 _HOSTNAME: Final = re.compile("(?=.{1,63}$)([0-9a-f-]{36})-[a-z0-9-]*[a-z0-9]")
@@ -81,11 +84,12 @@ _FORGOTTEN: Final = timedelta(minutes=30)
 class Movers:
     """Runs the mover's image as Jobs."""
 
-    def __init__(self, cache: Cache, applier: Applier, client: Client, image: str) -> None:
+    def __init__(self, cache: Cache, applier: Applier, client: Client, image: str, background: Background) -> None:
         self._cache = cache
         self._applier = applier
         self._client = client
         self._image = image
+        self._hearing = Hearing(client, background)
         self._known_unlocking: set[Request] | None = None
         self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -126,6 +130,8 @@ class Movers:
         # A Job says a second late that its pod has done well.
         if finished(job) or any(has_succeeded(pod) for pod in pods):
             return outcome_of(job, pods)
+        if (heard := self._hearing.outcome(job, pods, _HOLDER_OF)) is not None:
+            return heard
         return replace(progress_of(pods), again=next_look(job["metadata"].get("creationTimestamp"), datetime.now(UTC)))
 
     async def job(self, namespace: str, name: str) -> tuple[Manifest | None, tuple[Manifest, ...]]:

@@ -22,11 +22,13 @@ from timonier.engine.apply import Applier
 from timonier.engine.cache import Cache
 from timonier.engine.client import Client
 from timonier.engine.contract import Manifest
+from timonier.runs.background import Background
 from timonier.runs.mover import HOST_LABEL, Task, job_name
 from timonier.runs.movers import Movers
 from timonier.runs.outcome import UNTOLD, Lock, Outcome
 from timonier.runs.reasons import Reason
 
+BACKGROUND = Background(lambda _resource, _request: None)
 MET = datetime(2024, 11, 27, 8, 0, tzinfo=UTC)
 """When the locks were met: so long ago that by the clock of today, each of them would be old."""
 UID = "0a1b2c3d-0000-4000-8000-000000000000"
@@ -83,7 +85,7 @@ def cache() -> Cache:
 @pytest.fixture
 def movers(server: ApiServer, cache: Cache) -> Movers:
     client = cast(Client, server)
-    return Movers(cache, Applier(client, cache), client, "mover")
+    return Movers(cache, Applier(client, cache), client, "mover", BACKGROUND)
 
 
 def lock(hostname: str, minutes: float | None = 0) -> Lock:
@@ -219,7 +221,7 @@ def test_a_job_that_has_ended_is_in_nobodys_way(movers: Movers, cache: Cache, un
 def test_a_job_of_an_operator_before_this_one_counts(server: ApiServer, cache: Cache) -> None:
     async def begin() -> Outcome | None:
         client = cast(Client, server)
-        before, after = (Movers(cache, Applier(client, cache), client, "mover") for _ in range(2))
+        before, after = (Movers(cache, Applier(client, cache), client, "mover", BACKGROUND) for _ in range(2))
         assert await before.start(OWNER, BACKUPS, task("one", unlock=True), store("shop")) is None
         return await after.start(OWNER, BACKUPS, task("two"), store("shop"))
 
