@@ -18,6 +18,7 @@ from timonier.applications.children import child
 from timonier.applications.status import verdict_of
 from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
+from timonier.backups.volumes import DATA_FOLDER
 from timonier.engine.contract import Manifest
 from timonier.runs.names import made_name
 from timonier.runs.outcome import Outcome, Progress, has_ended
@@ -329,7 +330,11 @@ def instruction(backup: Mapping[str, Any], *, on_trial: bool = False) -> dict[st
         return {"task": "prove", "snapshot": backup["snapshotID"]} | known if on_trial else {
             "task": "send", "snapshot": backup["snapshotID"],
         }  # fmt: skip
-    return {"task": "restore", "snapshot": backup["snapshotID"], "target": "/data"} | known
+    told = {"task": "restore", "snapshot": backup["snapshotID"], "target": DATA_FOLDER} | known
+    volumes = backup.get("volumes", ())
+    if len(volumes) == 1 and {"bytes", "files"} <= backup.keys():
+        told |= {"place": f"{DATA_FOLDER}/{volumes[0]}", "bytes": backup["bytes"], "files": backup["files"]}
+    return told
 
 
 def new_application(

@@ -56,7 +56,7 @@ def main() -> int:
     except MoverError as error:
         left, code = failure(error), 1
     Path(os.environ.get("TIMONIER_RESULT", "/dev/termination-log")).write_bytes(left)
-    # The last word: whoever follows the log hears it before kubelet sees the end. On the output of all that is read there.
+    # Whoever follows the log hears it before kubelet sees the end; after all else that is read there.
     print(RESULT_LINE, os.environ.get("TIMONIER_POD", "-"), left.decode(), flush=True)
     return code
 

@@ -63,6 +63,15 @@ class Instruction:
             raise _wrong(name, "a positive number of seconds")
         return float(found)
 
+    def optional_count(self, name: str) -> int | None:
+        """A whole number that is not negative; None where absent."""
+        found = self.fields.get(name)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+            raise _wrong(name, "a whole number that is not negative")
+        return found
+
     def snapshot(self) -> str:
         """The id of a snapshot: a part of one that is not hexadecimal cannot exist, and might be an option."""
         found = self.text("snapshot")

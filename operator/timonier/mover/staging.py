@@ -176,17 +176,17 @@ class Volume:
         except PermissionError as error:
             print(f"old data stays behind in {self.staging}: {error}", file=sys.stderr, flush=True)
 
-    def has_room_for(self, manifest: Manifest, claimed: int) -> bool:
-        """True when the new data fits beside the old; `claimed` bytes of the file system are for others."""
+    def has_room_for(self, bytes_: int, entries: int, claimed: int = 0) -> bool:
+        """True when that fits beside the old data; `claimed` bytes of the file system are for others."""
         found = os.statvfs(self.target)
-        return claimed + needed(manifest) <= found.f_bavail * found.f_frsize and (
-            found.f_files == 0 or len(manifest.lines) < found.f_favail
+        return claimed + needed(bytes_, entries) <= found.f_bavail * found.f_frsize and (
+            found.f_files == 0 or entries < found.f_favail
         )
 
     def could_hold(self, manifest: Manifest) -> bool:
         """True when the new data fits once the old is gone."""
         found = os.statvfs(self.target)
-        return needed(manifest) <= found.f_bavail * found.f_frsize + _used(self.target)
+        return needed(manifest.bytes, len(manifest.lines)) <= found.f_bavail * found.f_frsize + _used(self.target)
 
     def _entries(self) -> Iterator[Path]:
         return iter([entry for entry in sorted(self.target.iterdir()) if entry.name not in NOT_DATA])
@@ -244,9 +244,9 @@ def flushing(folder: Path) -> Iterator[None]:
     _raise(next(iter(errors), 0), folder)
 
 
-def needed(manifest: Manifest) -> int:
+def needed(bytes_: int, entries: int) -> int:
     """The bytes that so many entries take on a disk, with something for what file systems keep for themselves."""
-    return manifest.bytes + manifest.bytes // 50 + len(manifest.lines) * _BLOCK
+    return bytes_ + bytes_ // 50 + entries * _BLOCK
 
 
 def _used(folder: Path) -> int:

@@ -29,7 +29,7 @@ _NOTHING: Final = Outcome(Reason.INTERRUPTED, "the log ended without a result")
 
 
 class Hearing:
-    """Follows the logs of movers that run. A log that breaks off is no harm: the status of the pod comes all the same."""
+    """Follows the logs of movers that run. One that breaks off is no harm: the pod's status comes all the same."""
 
     def __init__(self, client: Client, background: Background) -> None:
         self._client = client

@@ -322,6 +322,9 @@ def test_on_trial_the_application_is_not_touched() -> None:
     assert [step.name for step in run_of(found, facts(found, around)).plans] == ["Load"]
     assert facts(found, around)["application"] == "web"
     assert instruction({"method": "Files", "snapshotID": "s"}, on_trial=True)["task"] == "restore"
+    told = {"method": "Files", "snapshotID": "s", "manifestHash": "h", "bytes": 5, "files": 2}
+    assert instruction(told | {"volumes": ["data"]}).items() >= {"place": "/data/data", "bytes": 5, "files": 2}.items()
+    assert instruction(told | {"volumes": ["data", "logs"]}).keys() == {"task", "snapshot", "target", "manifestHash"}
     assert instruction({"method": "Command", "snapshotID": "s"}, on_trial=True) == {"task": "prove", "snapshot": "s"}
 
 

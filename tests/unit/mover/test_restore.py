@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,21 @@ def target(tmp_path: Path) -> Path:
     (folder / "a").symlink_to(tmp_path / "outside")
     (tmp_path / "outside").write_text("not ours")
     return folder
+
+
+@pytest.fixture(params=[True, False], ids=["straight", "listed first"])
+def told(request: pytest.FixtureRequest, store: Store, volume: Path) -> dict[str, Any]:
+    """What restores the snapshot into the volume that it was made of, in either way."""
+    made = store.done("backup", paths=[str(volume)], run="u-1")
+    known = {"place": str(volume), "bytes": made["bytes"], "files": made["files"]} if request.param else {}
+    hash_ = made["manifestHash"]
+    return {"snapshot": made["snapshot"], "target": str(volume.parent), "manifestHash": hash_, **known}
+
+
+def spoilt(folder: Path) -> None:
+    """Another content."""
+    shutil.rmtree(folder / "sub", ignore_errors=True)
+    (folder / "mine").write_text("not in the backup")
 
 
 def fill(folder: Path) -> None:
@@ -106,6 +122,43 @@ def test_a_volume_is_restored_where_it_was_and_several_into_their_own(
     places = {str(volume): str(named), str(other): str(other), str(empty): str(empty)}
     store.done("restore", snapshot=snapshot, target="/", folders=places)
     assert look(named) == before
+
+
+def test_one_volume_comes_back_where_it_was(store: Store, volume: Path, look: Look, told: dict[str, Any]) -> None:
+    before = look(volume)
+    spoilt(volume)
+    result = store.done("restore", **told)
+    assert (look(volume), result["files"], result["inPlace"]) == (before, 6, False)
+    assert (result["snapshot"], result["manifestHash"]) == (told["snapshot"], told["manifestHash"])
+    assert not (volume / ".timonier-restore").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"place": "elsewhere"}, {"bytes": 1 << 60}, {"files": 1 << 50}, {"bytes": 0, "files": 0}]
+)
+def test_what_is_said_about_a_volume_may_be_wrong(
+    store: Store, volume: Path, tmp_path: Path, look: Look, wrong: dict[str, Any]
+) -> None:
+    made = store.done("backup", paths=[str(volume)], run="u-1")
+    before = look(volume)
+    spoilt(volume)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").touch()
+    told = {"place": str(volume), "bytes": made["bytes"], "files": made["files"], **wrong}
+    told["place"] = str(tmp_path / told["place"])
+    hash_ = made["manifestHash"]
+    store.done("restore", snapshot=made["snapshot"], target=str(volume.parent), manifestHash=hash_, **told)
+    assert look(volume) == before
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["file"]
+
+
+def test_damage_to_the_one_volume_touches_nothing(store: Store, volume: Path, look: Look, told: dict[str, Any]) -> None:
+    spoilt(volume)
+    before = look(volume)
+    assert store.refused("restore", **{**told, "manifestHash": "0" * 64})["error"] == "Mismatch"
+    spoil(pack_of(store))
+    assert store.refused("restore", **told)["error"] == "Corrupted"
+    assert look(volume) == before
 
 
 def test_damage_is_found_before_anything_is_touched(
