@@ -134,6 +134,7 @@ def test_a_backup_and_a_restore_with_all_that_belongs_to_them(
         assert (back["backup"], back["quiesced"]) == ("first", False)
     tasks = [instruction["task"] for _, instruction in movers.tasks]
     assert tasks == ["survey", "backup", "backup", "restore"]
+    assert movers.of("backup")[0]["first"] is True
     assert movers.of("restore")[0]["snapshot"] == "5" * 64
     assert movers.of("restore")[0]["manifestHash"] == made["manifestHash"]
     kube.wait("nothing is left", lambda: kube.list(JOBS, namespace, "timonier.dev/run!=backupstore") == [])

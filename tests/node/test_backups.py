@@ -69,15 +69,21 @@ def test_files_come_back_in_place_and_what_was_there_before_into_another_volume(
     wait_over(kube, files, "first")
     in_files(kubectl, files, "rm -r /data/a; echo new > /data/new")
 
-    kube.apply(restore(files, "files"))
+    around: Manifest = {
+        "hooks": {"pre": [hook("close", "touch /data/closed")], "post": [hook("open", "echo open > /tmp/story")]},
+        "verify": [hook("whole", "test -d /data/a && ! test -e /data/new"), by_job("look", "true")],
+    }
+    kube.apply(restore(files, "files", **around))
     made = wait_over(kube, files, "back", resource=RESTORES)["status"]
     print(kubectl("get", "backups,restores,pods,jobs", "--namespace", files))
     assert made["bytes"] > 8 << 20
     assert {step["name"]: step["state"] for step in made["steps"]} == {
-        "SafetyBackup": "Succeeded", "Quiesce": "Succeeded", "Load": "Succeeded", "Resume": "Succeeded",
-        "Stop": "Skipped", "BringBack": "Skipped", "Restart": "Skipped",
+        "PreHook/close": "Succeeded", "SafetyBackup": "Succeeded", "Quiesce": "Succeeded", "Load": "Succeeded",
+        "Resume": "Succeeded", "Verify/whole": "Succeeded", "Verify/look": "Succeeded",
+        "Stop": "Skipped", "BringBack": "Skipped", "Restart": "Skipped", "PostHook/open": "Succeeded",
     }  # fmt: skip
     assert checksum(kubectl, files) == before
+    assert in_files(kubectl, files, "cat /tmp/story") == "open"
     kube.apply(volume_store(files, "spare")[0])
     spare = {"claim": {"name": "spare", "confirm": "spare"}}
     kube.apply(restore(files, "files", made["safetyBackup"], "elsewhere", to=spare))
@@ -88,8 +94,26 @@ def test_files_come_back_in_place_and_what_was_there_before_into_another_volume(
     folder = Path(
         kube.request("GET", f"/api/v1/persistentvolumes/{volume['spec']['volumeName']}")["spec"]["local"]["path"]
     )
-    assert sorted(path.name for path in folder.iterdir()) == ["big", "new"]
+    assert sorted(path.name for path in folder.iterdir()) == ["big", "closed", "new"]
     assert folder.joinpath("new").read_text() == "new\n"
+
+
+def test_data_that_the_application_is_not_well_with_is_not_kept(
+    kube: Kube, kubectl: Kubectl, files: str, stores: Stores
+) -> None:
+    kube.apply(*server_store(files, stores()), backup(files, "files"))
+    wait_over(kube, files, "first")
+    in_files(kubectl, files, "echo newer > /data/a/newer")
+    before = checksum(kubectl, files)
+    probe = hook("newer", "cat /data/a/newer", intervalSeconds=1, failureThreshold=2)
+    post = [hook("open", "echo open > /tmp/story")]
+    kube.apply(restore(files, "files", verify=[probe], hooks={"post": post}, backoffLimit=0))
+    failed = wait_over(kube, files, "back", resource=RESTORES, phase="Failed")
+    assert condition(failed, "Succeeded")["reason"] == "VerificationFailed"
+    assert "failed 2 times in a row" in condition(failed, "Succeeded")["message"]
+    assert (failed["status"]["rolledBack"], failed["status"]["step"]) == (True, "Verify/newer")
+    assert checksum(kubectl, files) == before
+    assert in_files(kubectl, files, "cat /tmp/story") == "open"
 
 
 @pytest.mark.slow

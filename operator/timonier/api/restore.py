@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from timonier.api.fields import ATOMIC, DEFAULTED, DnsLabel, DnsName, Model, keyed_by, rules
+from timonier.api.fields import DEFAULTED, DnsLabel, DnsName, Model, keyed_by, rules
 from timonier.api.metadata import Metadata
 from timonier.api.policies import Method
 from timonier.api.probes import Command, Hook, Probe
@@ -142,18 +142,34 @@ class RestoreTo(Model):
 
 
 class RestoreHooks(Model):
-    """What is done before the data is loaded, and after."""
+    """What is done before the application is stopped and its data loaded, and after."""
 
     pre: tuple[Hook, ...] = Field(
-        default=(), max_length=8, description="Before the data is loaded.", json_schema_extra=keyed_by("name")
+        default=(),
+        max_length=8,
+        description="Before anything else, one after the other.",
+        json_schema_extra=keyed_by("name"),
     )
     post: tuple[Hook, ...] = Field(
-        default=(), max_length=8, description="Afterwards, whatever happened.", json_schema_extra=keyed_by("name")
+        default=(), max_length=8, description="In the end, whatever happened.", json_schema_extra=keyed_by("name")
     )
 
 
 def _rules() -> dict[str, Any]:
-    return immutable("from", "to", "include", "hooks", "verify")
+    return immutable(
+        "from", "to", "hooks", "verify",
+        more=(
+            (
+                "!(has(self.hooks) || has(self.verify)) || has(self.to.inPlace) || has(self.to.newApplication)",
+                "hooks and verify are about an application: they go with inPlace and newApplication",
+            ),
+            (
+                "!has(self.hooks) || !has(self.hooks.pre) || has(self.to.inPlace)",
+                "a new application has no pods before it has its data: hooks.pre goes with inPlace",
+                ".hooks",
+            ),
+        ),
+    )  # fmt: skip
 
 
 class RestoreSpec(RunSpec):
@@ -162,16 +178,14 @@ class RestoreSpec(RunSpec):
     model_config = ConfigDict(json_schema_extra=_rules())
     from_: RestoreFrom = Field(alias="from", description="Which backup.")
     to: RestoreTo = Field(description="Where to.")
-    include: tuple[Literal["Data", "Spec"], ...] = Field(
-        default=("Data",), min_length=1, max_length=2,
-        description="Data, and in place also the workload and configuration as they were.",
-        json_schema_extra={"default": ["Data"]} | DEFAULTED | ATOMIC,
-    )  # fmt: skip
     hooks: RestoreHooks | None = Field(default=None, description="What is done before and after.")
     verify: tuple[Probe, ...] = Field(
-        default=(), max_length=8, description="Probes that the application must pass with the restored data.",
+        default=(),
+        max_length=8,
+        description="Probes that the application must pass with the restored data; else, in place, the safety backup "
+        "is brought back.",
         json_schema_extra=keyed_by("name"),
-    )  # fmt: skip
+    )
 
 
 class RestoreStatus(RunStatus):

@@ -3,6 +3,7 @@
 A run has a spec that does not change, happens once, and stays as its own record.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -38,8 +39,11 @@ Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "RolledBack"]
 
 
-def immutable(*names: str) -> dict[str, Any]:
-    """For a model's `json_schema_extra`: these fields stay as they were created, unset ones included."""
+def immutable(*names: str, more: Sequence[tuple[str, str] | tuple[str, str, str]] = ()) -> dict[str, Any]:
+    """For a model's `json_schema_extra`: these fields stay as they were created, unset ones included.
+
+    `more` are rules beside those, as `rules` takes them.
+    """
     return rules(
         *(
             (
@@ -48,7 +52,8 @@ def immutable(*names: str) -> dict[str, Any]:
                 f".{name}",
             )
             for name in names
-        )
+        ),
+        *more,
     )
 
 

@@ -1,10 +1,11 @@
 """What backups and restores do in the application's own pods: hooks, dumps and loads, in the background."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 from timonier.api.application import Application
-from timonier.api.probes import Hook
+from timonier.api.probes import Hook, JobAction, Probe, longest_verdict
 from timonier.api.resources import JOBS, Resource
 from timonier.api.runs import StepStatus
 from timonier.applications.children import config_name
@@ -16,12 +17,14 @@ from timonier.engine.contract import Manifest, Request
 from timonier.engine.errors import ApiError
 from timonier.engine.exec import Container, Ended, run_command
 from timonier.runs.background import work_of
-from timonier.runs.commands import command_job
+from timonier.runs.commands import command_job, probe_pod
 from timonier.runs.driver import Driver
 from timonier.runs.hooks import container_of, hook_of, lost, outcome_of_hook
 from timonier.runs.mover import job_name
-from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, progress_of
-from timonier.runs.reasons import Reason
+from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, progress_of
+from timonier.runs.probing import instruction
+from timonier.runs.reasons import Reason, Words
+from timonier.runs.trying import tried
 
 __all__ = ["Commands"]
 
@@ -51,15 +54,7 @@ class Commands:
         if application is None or hook is None:
             return Outcome(Reason.HOOK_FAILED, "the Application has no such hook any more")
         if hook.job is not None:
-            config = config_name(application)
-            live = self._observer.workload(application)
-            pod = command_pod(
-                application, hook.job.command, image=hook.job.image, config=config, volumes=False, live=live
-            )
-            name = job_name(run, step.name, step.attempts or 1)
-            await self._driver.applier.create(
-                JOBS, command_job(run, self._resource, name, pod, seconds=hook.timeout_seconds)
-            )
+            await self._create(run, step, self._pod(application, hook.job), hook.timeout_seconds)
             return Progress(again=_POLL)
         self._driver.background.start(work_of(run, step), self._resource, _key(run), self._hook(application, hook))
         return Progress()
@@ -71,14 +66,47 @@ class Commands:
         hook = hook_of(step.name, *hooks)
         if hook is None or hook.job is None:
             return self._driver.background.look(work_of(run, step)) or lost(step.name)
-        namespace, name = run["metadata"]["namespace"], job_name(run, step.name, step.attempts or 1)
-        job, pods = await self._driver.movers.job(namespace, name)
+        job, pods = await self._driver.movers.job(run["metadata"]["namespace"], _job(run, step))
         if job is None:
             return lost(step.name) if step.job_ref else None
         if not finished(job):
             return progress_of(pods)
         found = command_outcome(job, pods, Reason.HOOK_FAILED)
         return Outcome() if found.error is None else outcome_of_hook(hook, found.message)
+
+    async def begin_probe(
+        self, run: Manifest, step: StepStatus, application: Application | None, probe: Probe | None
+    ) -> Progress | Outcome:
+        """Begin to try a probe: it may be begun again."""
+        if application is None or probe is None:
+            return Outcome(Reason.VERIFICATION_FAILED, "the Application is gone")
+        if application.spec.suspend:
+            return Outcome(message="the Application is suspended: nothing was asked")
+        if probe.exec is not None:
+            trying = tried(self._driver.client, probe, partial(self._container, application, probe.exec.container))
+            self._driver.background.start(work_of(run, step), self._resource, _key(run), trying)
+            return Progress()
+        told, seconds = instruction((probe,), application), longest_verdict(probe)
+        if told is not None:
+            pod = probe_pod(self._driver.movers.image, told)
+        elif probe.job is not None:
+            pod, seconds = self._pod(application, probe.job), probe.timeout_seconds
+        else:
+            return Outcome(Reason.NOT_SUPPORTED, f"the probe {probe.name} asks nothing that this version knows")
+        await self._create(run, step, pod, seconds)
+        return Progress(again=_POLL)
+
+    async def look_at_probe(self, run: Manifest, step: StepStatus, probe: Probe | None) -> Progress | Outcome | None:
+        """How a probe stands that has begun; None when that is not known, and it is to be begun again."""
+        if probe is not None and probe.exec is not None:
+            return self._driver.background.look(work_of(run, step))
+        job, pods = await self._driver.movers.job(run["metadata"]["namespace"], _job(run, step))
+        if job is None:
+            return None
+        if not finished(job):
+            return progress_of(pods)
+        own = probe is not None and probe.job is not None
+        return command_outcome(job, pods, Reason.VERIFICATION_FAILED) if own else outcome_of(job, pods)
 
     async def look_at_dump(
         self, run: Manifest, step: StepStatus, job: str, application: Application | None
@@ -127,13 +155,25 @@ class Commands:
         mover = await self._driver.movers.container(run["metadata"]["namespace"], job)
         if mover is None:
             return Progress(again=_POLL)
-        found = container_of(application, await self._observer.pods(_of(application)), container)
+        found = await self._container(application, container)
         if not isinstance(found, Container):
             await self._driver.movers.remove(run, job)
             return Outcome(*found)
         doing = _judged(pump(self._driver.client, mover, command, found))
         self._driver.background.start(work_of(run, step), self._resource, _key(run), doing)
         return None
+
+    def _pod(self, application: Application, action: JobAction) -> dict[str, Any]:
+        """The pod of a command of the application's."""
+        config, live = config_name(application), self._observer.workload(application)
+        return command_pod(application, action.command, image=action.image, config=config, volumes=False, live=live)
+
+    async def _create(self, run: Manifest, step: StepStatus, pod: Mapping[str, Any], seconds: int) -> None:
+        job = command_job(run, self._resource, _job(run, step), pod, seconds=seconds)
+        await self._driver.applier.create(JOBS, job)
+
+    async def _container(self, application: Application, wanted: str | None) -> Container | Words:
+        return container_of(application, await self._observer.pods(_of(application)), wanted)
 
     async def _given_up(self, run: Manifest, job: str, message: str) -> Outcome:
         await self._driver.movers.remove(run, job)
@@ -143,7 +183,7 @@ class Commands:
         action = hook.exec
         if action is None:
             return Outcome(Reason.NOT_SUPPORTED, f"the hook {hook.name} has no exec")
-        found = container_of(application, await self._observer.pods(_of(application)), action.container)
+        found = await self._container(application, action.container)
         if not isinstance(found, Container):
             return outcome_of_hook(hook, found[1])
         try:
@@ -175,6 +215,10 @@ async def _judged(pumping: Awaitable[Ended]) -> Outcome:
         return Outcome()
     said = ended.error_output.decode(errors="replace").strip()[-_LONGEST_OUTPUT:]
     return Outcome(Reason.COMMAND_FAILED, f"the command ended with exit code {ended.exit_code}: {said}")
+
+
+def _job(run: Manifest, step: StepStatus) -> str:
+    return job_name(run, step.name, step.attempts or 1)
 
 
 def _key(run: Manifest) -> Request:

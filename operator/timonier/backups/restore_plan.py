@@ -10,9 +10,10 @@ from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.moments import moment
+from timonier.api.probes import Hook, Probe
 from timonier.api.references import MADE_FOR
 from timonier.api.resources import BACKUPS, PERSISTENT_VOLUME_CLAIMS
-from timonier.api.restore import External, NewApplication, Restore, Scratch
+from timonier.api.restore import External, InPlace, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
 from timonier.applications.children import child
 from timonier.applications.status import verdict_of
@@ -20,6 +21,7 @@ from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.backups.volumes import DATA_FOLDER
 from timonier.engine.contract import Manifest
+from timonier.runs.hooks import post_steps, pre_steps
 from timonier.runs.names import made_name
 from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.owners import made
@@ -42,12 +44,15 @@ __all__ = [
     "claim_of_pod",
     "facts",
     "has_stopped",
+    "hooks_of",
     "instruction",
     "is_own",
+    "is_probe",
     "is_well",
     "made_safe",
     "new_application",
     "obstacle",
+    "probe_of",
     "record_of",
     "run_of",
     "safety_backup",
@@ -69,6 +74,7 @@ RESUME: Final = "Resume"
 STOP: Final = "Stop"
 BRING_BACK: Final = "BringBack"
 RESTART: Final = "Restart"
+_VERIFY: Final = "Verify/"
 
 _STOPPED: Final = MappingProxyType({"quiesced": True})
 _LET_GO: Final = MappingProxyType({"quiesced": False})
@@ -171,10 +177,6 @@ def _obstacles(restore: Restore, around: Surroundings) -> Iterator[Words | None]
     if not isinstance(backup, Backup):
         yield backup
         return
-    if restore.spec.hooks or restore.spec.verify:
-        yield Reason.NOT_SUPPORTED, "spec.hooks and spec.verify are not there yet"
-    if restore.spec.include != ("Data",):
-        yield Reason.NOT_SUPPORTED, "spec.include: Spec is not there yet: restore into a new application"
     if restore.spec.to.in_place:
         yield from _in_place(restore.spec.to.in_place.application, backup, around)
     elif restore.spec.to.scratch:
@@ -284,28 +286,57 @@ def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
     )
 
 
+def hooks_of(restore: Restore) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
+    """What the Application is made to do before the restore and afterwards."""
+    hooks = restore.spec.hooks
+    return (hooks.pre, hooks.post) if hooks else ((), ())
+
+
+def is_probe(step: str) -> bool:
+    """The step tries a probe.
+
+    >>> is_probe("Verify/page"), is_probe("Resume")
+    (True, False)
+    """
+    return step.startswith(_VERIFY)
+
+
+def probe_of(restore: Restore, step: str) -> Probe | None:
+    """The probe that a step tries."""
+    return next((probe for probe in restore.spec.verify if f"{_VERIFY}{probe.name}" == step), None)
+
+
 def _steps(restore: Restore, method: str) -> Iterator[StepPlan]:
-    """What undoes comes in only once data has been touched, or the application stopped."""
+    pre, post = hooks_of(restore)
+    verify = tuple(StepPlan(f"{_VERIFY}{probe.name}") for probe in restore.spec.verify)
+    yield from pre_steps(pre)
     if restore.spec.to.new_application is not None:
-        yield from _steps_of_new(method)
-        return
-    if restore.spec.to.in_place is None:
+        yield from (*_steps_of_new(method), *verify)
+    elif restore.spec.to.in_place is not None:
+        yield from _steps_in_place(restore, restore.spec.to.in_place, method, verify)
+    else:
         yield StepPlan(LOAD)
-        return
+    yield from post_steps(post)
+
+
+def _steps_in_place(restore: Restore, place: InPlace, method: str, verify: Iterable[StepPlan]) -> Iterator[StepPlan]:
+    """What undoes comes in only once data has been touched, or the application stopped."""
     loaded = any(step.name == LOAD and step.attempts for step in steps_of(restore.status))
-    if restore.spec.to.in_place.safety_backup:
+    if place.safety_backup:
         metadata = restore.metadata
         yield StepPlan(SAFETY_BACKUP, mark={"safetyBackup": made_name(metadata.name, metadata.uid, _SAFETY)})
     if method == "Command":
         # Its own command loads the data, so it goes on running.
         yield StepPlan(LOAD)
         yield StepPlan(RESUME)
+        yield from verify
         yield StepPlan(BRING_BACK, "Failure" if loaded else "Never")
         return
     stopped = loaded or bool(restore.status.get("quiesced"))
     yield StepPlan(QUIESCE, mark=_STOPPED)
     yield StepPlan(LOAD)
     yield StepPlan(RESUME, mark=_LET_GO)
+    yield from verify
     yield StepPlan(STOP, "Failure" if loaded else "Never", _STOPPED)
     yield StepPlan(BRING_BACK, "Failure" if loaded else "Never")
     yield StepPlan(RESTART, "Failure" if stopped else "Never", _LET_GO)

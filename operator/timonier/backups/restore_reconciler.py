@@ -1,7 +1,7 @@
 """Carries out one Restore: observes, lets the plan decide, stops the application, has a mover load, and reports."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,6 +30,8 @@ from timonier.backups.restore_plan import (
     CREATE,
     LOAD,
     QUIESCE,
+    RESTART,
+    RESUME,
     SAFETY_BACKUP,
     STOP,
     Surroundings,
@@ -37,12 +39,15 @@ from timonier.backups.restore_plan import (
     claim_of_pod,
     facts,
     has_stopped,
+    hooks_of,
     instruction,
     is_own,
+    is_probe,
     is_well,
     made_safe,
     new_application,
     obstacle,
+    probe_of,
     record_of,
     run_of,
     safety_backup,
@@ -57,6 +62,7 @@ from timonier.engine.errors import ApiError
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
+from timonier.runs.hooks import hook_of, is_hook
 from timonier.runs.mover import ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
 from timonier.runs.outcome import Outcome, Progress, has_ended
@@ -66,6 +72,8 @@ from timonier.runs.turn import Seen, present, steps_of
 __all__ = ["RestoreReconciler"]
 
 _POLL: Final = 1.0
+
+Known = Outcome | Progress | None
 
 
 class RestoreReconciler:
@@ -159,41 +167,56 @@ class _Turn:
         """Of the object that does the step's work, where there is one."""
         if step.name == SAFETY_BACKUP:
             return safety_name(self._manifest)
-        attempt = step.attempts or 1
-        return job_name(self._manifest, step.name, attempt) if step.name in (CREATE, LOAD, BRING_BACK) else None
+        return job_name(self._manifest, step.name, step.attempts or 1) if self._has_job(step.name) else None
 
-    async def _look(self, step: StepStatus) -> Progress | Outcome | None:
-        if step.name == SAFETY_BACKUP:
-            name = safety_name(self._manifest)
-            return made_safe(self._manifest, await self._applier.live(BACKUPS, self._namespace, name))
-        if step.name in (LOAD, BRING_BACK):
-            job = self._name_of(step) or ""
-            if self._restore.status.get("method") == "Command":
-                return await self._commands.look_at_load(self._manifest, step, job, self._application())
-            return await self._driver.movers.look(self._namespace, job)
-        if step.name == CREATE:
-            return await self._created(self._name_of(step) or "")
-        application = self._application()
+    def _has_job(self, step: str) -> bool:
+        """Whether a Job does the step's work, rather than a command in a pod of the application, or nothing."""
+        probe, hook = probe_of(self._restore, step), hook_of(step, *hooks_of(self._restore)) if is_hook(step) else None
+        by_job = (probe is not None and probe.exec is None) or (hook is not None and hook.job is not None)
+        return by_job or step in (CREATE, LOAD, BRING_BACK)
+
+    async def _look(self, step: StepStatus) -> Known:
+        if is_hook(step.name):
+            return await self._commands.look_at_hook(self._manifest, step, hooks_of(self._restore))
+        if is_probe(step.name):
+            return await self._commands.look_at_probe(self._manifest, step, probe_of(self._restore, step.name))
+        return await _LOOKS[step.name](self, step)
+
+    async def _look_at_safety(self, _step: StepStatus) -> Known:
+        name = safety_name(self._manifest)
+        return made_safe(self._manifest, await self._applier.live(BACKUPS, self._namespace, name))
+
+    async def _look_at_load(self, step: StepStatus) -> Known:
+        job = self._name_of(step) or ""
+        if self._restore.status.get("method") == "Command":
+            return await self._commands.look_at_load(self._manifest, step, job, self._application())
+        return await self._driver.movers.look(self._namespace, job)
+
+    async def _look_at_stop(self, _step: StepStatus) -> Known:
+        application, key = self._application(), self._key(target_of(self._restore) or "")
         workload = self._observer.workload(application) if application else None
-        if step.name in (QUIESCE, STOP):
-            key = self._key(target_of(self._restore) or "")
-            return has_stopped(workload, await self._observer.pods(key) + await self._observer.pods_beside(key))
-        return is_well(application, workload, step, self._now)
+        return has_stopped(workload, await self._observer.pods(key) + await self._observer.pods_beside(key))
 
-    async def _begin(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
-        if step.name == SAFETY_BACKUP:
-            wanted = safety_backup(manifest, target_of(self._restore) or "", self._restore.spec.timeout_seconds)
-            return made_safe(manifest, await self._applier.create(BACKUPS, wanted))
-        if step.name == CREATE:
-            return await self._read(manifest, step, manifest["status"]["backup"])
-        if step.name == LOAD:
-            return await self._load(manifest, step, manifest["status"]["backup"])
-        if step.name == BRING_BACK:
-            return await self._bring_back(manifest, step)
-        return await self._look(step)
+    async def _look_at_start(self, step: StepStatus) -> Known:
+        application = self._application()
+        return is_well(application, self._observer.workload(application) if application else None, step, self._now)
 
-    async def _read(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | None:
+    async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
+        if is_hook(step.name):
+            return await self._commands.begin_hook(manifest, step, self._application(), hooks_of(self._restore))
+        if is_probe(step.name):
+            probe = probe_of(self._restore, step.name)
+            return await self._commands.begin_probe(manifest, step, self._application(), probe)
+        begin = _BEGINS.get(step.name)
+        return await begin(self, manifest, step) if begin else await self._look(step)
+
+    async def _save(self, manifest: Manifest, _step: StepStatus) -> Known:
+        wanted = safety_backup(manifest, target_of(self._restore) or "", self._restore.spec.timeout_seconds)
+        return made_safe(manifest, await self._applier.create(BACKUPS, wanted))
+
+    async def _read(self, manifest: Manifest, step: StepStatus) -> Known:
         """Have a mover tell which Application was saved with the data."""
+        name = manifest["status"]["backup"]
         found = await self._applier.live(BACKUPS, self._namespace, name)
         backup = read(Backup, found) if found else None
         store = self._observer.store(store_of(backup, None), self._namespace) if backup else None
@@ -209,8 +232,9 @@ class _Turn:
         )
         return await self._driver.movers.start(manifest, RESTORES, task, store)
 
-    async def _created(self, job: str) -> Progress | Outcome | None:
+    async def _created(self, step: StepStatus) -> Known:
         """Create the Application that the mover told of, with all that its pods would get."""
+        job = self._name_of(step) or ""
         found = await self._driver.movers.look(self._namespace, job)
         wanted = self._restore.spec.to.new_application
         if not isinstance(found, Outcome) or found.error is not None or wanted is None:
@@ -231,12 +255,12 @@ class _Turn:
             return Outcome(Reason.APPLICATION_EXISTS, f"an Application {wanted.name} was created meanwhile")
         return Outcome()
 
-    async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Outcome | Progress | None:
+    async def _bring_back(self, manifest: Manifest, step: StepStatus) -> Known:
         name = safety_name(manifest)
         found = await self._applier.live(BACKUPS, self._namespace, name)
         if found is None or made_safe(manifest, found) != Outcome():
             return Outcome(Reason.BACKUP_NOT_FOUND, "no safety backup was made: the data is as the load left it")
-        return await self._load(manifest, step, name)
+        return await self._load_of(manifest, step, name)
 
     async def _still_ending(self, manifest: Manifest, step: StepStatus) -> Progress | None:
         """A mover of an attempt before this one that may still write."""
@@ -253,7 +277,10 @@ class _Turn:
         told = f"it goes on once the pod {left['metadata']['name']}, which may still write, has ended"
         return Progress(f"{told}; if its node is gone for good, delete it with --force", _POLL)
 
-    async def _load(self, manifest: Manifest, step: StepStatus, name: str) -> Outcome | Progress | None:
+    async def _load(self, manifest: Manifest, step: StepStatus) -> Known:
+        return await self._load_of(manifest, step, manifest["status"]["backup"])
+
+    async def _load_of(self, manifest: Manifest, step: StepStatus, name: str) -> Known:
         found = await self._applier.live(BACKUPS, self._namespace, name)
         status = {} if found is None else found.get("status", {})
         if "snapshotID" not in status:
@@ -389,3 +416,21 @@ class _Turn:
             refused=refused,
             users=tuple(pod["metadata"]["name"] for pod in users),
         )
+
+
+_LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {
+    SAFETY_BACKUP: _Turn._look_at_safety,
+    QUIESCE: _Turn._look_at_stop,
+    CREATE: _Turn._created,
+    LOAD: _Turn._look_at_load,
+    RESUME: _Turn._look_at_start,
+    STOP: _Turn._look_at_stop,
+    BRING_BACK: _Turn._look_at_load,
+    RESTART: _Turn._look_at_start,
+}
+_BEGINS: Final[Mapping[str, Callable[[_Turn, Manifest, StepStatus], Awaitable[Known]]]] = {
+    SAFETY_BACKUP: _Turn._save,
+    CREATE: _Turn._read,
+    LOAD: _Turn._load,
+    BRING_BACK: _Turn._bring_back,
+}

@@ -3,15 +3,15 @@
 It never writes the workload: its status says what should run, and the Application's reconciler sees to that.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, get_args
 
 from timonier.api.application import Application
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment, stamp
-from timonier.api.probes import Probe, longest_verdict
+from timonier.api.probes import longest_verdict
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
@@ -39,7 +39,7 @@ from timonier.backups.observing import Observer
 from timonier.engine import metrics
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.errors import ApiError
-from timonier.engine.exec import Container, run_command
+from timonier.engine.exec import Container
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.background import work_of
@@ -48,7 +48,9 @@ from timonier.runs.driver import Driver, Gate, rival_of
 from timonier.runs.hooks import container_of
 from timonier.runs.mover import job_name
 from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, has_ended, outcome_of, progress_of
-from timonier.runs.reasons import Reason
+from timonier.runs.probing import instruction
+from timonier.runs.reasons import Reason, Words
+from timonier.runs.trying import tried
 from timonier.runs.turn import Run, Seen, present, steps_of
 from timonier.upgrades.data import (
     backup_before,
@@ -91,7 +93,6 @@ from timonier.upgrades.plan import (
     run_of,
     store_ready,
 )
-from timonier.upgrades.probing import instruction
 from timonier.upgrades.watching import (
     baking,
     coming_back,
@@ -532,9 +533,8 @@ class _Turn:
             return Outcome(Reason.VERIFICATION_FAILED, "the policy has no such probe")
         if probe.exec is not None:
             key = Request(self._namespace, self._upgrade.metadata.name)
-            self._driver.background.start(
-                work_of(self._manifest, step), UPGRADES, key, self._execute(application, probe)
-            )
+            trying = tried(self._driver.client, probe, partial(self._container, application, probe.exec.container))
+            self._driver.background.start(work_of(self._manifest, step), UPGRADES, key, trying)
             return Progress()
         seconds = longest_verdict(probe)
         told = instruction((probe,), application, service=self._asked(step.name))
@@ -566,36 +566,13 @@ class _Turn:
             return Outcome(Reason.REFUSED, f"its Job {job['metadata']['name']} is refused: {error.message}")
         return None
 
-    async def _execute(self, application: Application, probe: Probe) -> Outcome:
-        """Try a probe that is a command until it has failed, or succeeded, often enough in a row."""
-        good = bad = 0
-        while True:
-            told = await self._executed(application, probe)
-            good, bad = (good + 1, 0) if told is None else (0, bad + 1)
-            if told is None and good >= probe.success_threshold:
-                return Outcome()
-            if told is not None and bad >= probe.failure_threshold:
-                return Outcome(
-                    Reason.VERIFICATION_FAILED, f"the probe {probe.name} failed {bad} times in a row: {told}"
-                )
-            await asyncio.sleep(probe.interval_seconds)
-
-    async def _executed(self, application: Application, probe: Probe) -> str | None:
-        """Why the command failed; None when it did not."""
-        assert probe.exec is not None  # noqa: S101 - that is what it is
+    async def _container(self, application: Application, wanted: str | None) -> Container | Words:
+        """Where a command of the new revision is executed."""
         after = self._revision(self._upgrade.spec.to_revision)
         # Not those of the look that began this: it goes on for long.
         found = await self._ask_pods()
         pods = [] if after is None else [pod for pod in found if mark_of(pod) == after.mark]
-        where = container_of(application, pods, probe.exec.container)
-        if not isinstance(where, Container):
-            return where[1]
-        try:
-            ended = await run_command(self._driver.client, where, probe.exec.command, seconds=probe.timeout_seconds)
-        except ApiError as error:
-            return error.message
-        said = (ended.error_output or ended.output).decode(errors="replace").strip()[-200:]
-        return None if ended.exit_code == 0 else f"it ended with exit code {ended.exit_code}: {said}"
+        return container_of(application, pods, wanted)
 
 
 _LOOKS: Final[Mapping[str, Callable[[_Turn, StepStatus], Awaitable[Known]]]] = {

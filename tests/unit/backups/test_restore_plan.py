@@ -17,12 +17,14 @@ from timonier.backups.restore_plan import (
     claim_of_pod,
     facts,
     has_stopped,
+    hooks_of,
     instruction,
     is_own,
     is_well,
     made_safe,
     new_application,
     obstacle,
+    probe_of,
     run_of,
     safety_backup,
     target_of,
@@ -53,8 +55,13 @@ def backup(
     )
 
 
-def restore(source: dict[str, Any] | None = None, to: dict[str, Any] | None = None, **status: Any) -> Restore:
-    spec = {"from": source or {"backupRef": {"name": "first"}}, "to": to or IN_PLACE}
+def restore(
+    source: dict[str, Any] | None = None,
+    to: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
+    **status: Any,
+) -> Restore:
+    spec = {"from": source or {"backupRef": {"name": "first"}}, "to": to or IN_PLACE, **(more or {})}
     return Restore.model_validate(
         {"metadata": {"name": "back", "namespace": "shop", "uid": "r"}, "spec": spec, "status": status}
     )
@@ -151,6 +158,37 @@ def test_the_application_is_stopped_again_only_when_its_data_has_been_touched() 
     assert (stopped["Stop"], stopped["BringBack"], stopped["Restart"]) == ("Never", "Never", "Failure")
     loaded = whens(restore(steps=[{"name": "Load", "state": "Failed", "attempts": 1}]))
     assert (loaded["Stop"], loaded["BringBack"], loaded["Restart"]) == ("Failure", "Failure", "Failure")
+
+
+HOOKS: dict[str, Any] = {
+    "hooks": {
+        "pre": [{"name": "close", "job": {"command": ["close"]}}],
+        "post": [{"name": "open", "exec": {"command": ["open"]}}],
+    },
+    "verify": [{"name": "page", "http": {"port": 80}}, {"name": "rows", "exec": {"command": ["count"]}}],
+}
+
+
+def test_hooks_come_first_and_last_and_probes_before_what_undoes() -> None:
+    in_place = restore(more=HOOKS)
+    assert whens(in_place) == {
+        "PreHook/close": "Forward", "SafetyBackup": "Forward", "Quiesce": "Forward", "Load": "Forward",
+        "Resume": "Forward", "Verify/page": "Forward", "Verify/rows": "Forward", "Stop": "Never",
+        "BringBack": "Never", "Restart": "Never", "PostHook/open": "Always",
+    }  # fmt: skip
+    loaded = [{"name": "Load", "state": "Succeeded", "attempts": 1}]
+    assert list(whens(restore(more=HOOKS, method="Command", steps=loaded)).items()) == [
+        ("PreHook/close", "Forward"), ("SafetyBackup", "Forward"), ("Load", "Forward"), ("Resume", "Forward"),
+        ("Verify/page", "Forward"), ("Verify/rows", "Forward"), ("BringBack", "Failure"), ("PostHook/open", "Always"),
+    ]  # fmt: skip
+    new = restore(to={"newApplication": {"name": "copy"}}, more={**HOOKS, "hooks": {"post": HOOKS["hooks"]["post"]}})
+    assert list(whens(new)) == ["Create", "Load", "Resume", "Verify/page", "Verify/rows", "PostHook/open"]
+    assert [hook.name for hooks in hooks_of(in_place) for hook in hooks] == ["close", "open"]
+    assert hooks_of(restore()) == ((), ())
+    probe = probe_of(in_place, "Verify/rows")
+    assert probe is not None
+    assert probe.exec is not None
+    assert probe_of(in_place, "Resume") is None
 
 
 def test_without_a_safety_backup_and_into_a_claim_there_are_fewer_steps() -> None:

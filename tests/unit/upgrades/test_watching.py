@@ -14,8 +14,8 @@ from timonier.api.runs import StepStatus
 from timonier.api.upgrade import Upgrade
 from timonier.applications.revisions import Revision, read_revision
 from timonier.runs.outcome import Outcome, Progress
+from timonier.runs.probing import instruction
 from timonier.runs.reasons import Reason
-from timonier.upgrades.probing import instruction
 from timonier.upgrades.watching import (
     baking,
     has_run,
