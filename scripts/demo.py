@@ -213,6 +213,9 @@ def applications(kubectl: Kubectl, narrator: Narrator) -> None:
         "Four applications: a web server, a database, an autoscaled one, and one in the simple form v1alpha1"
     )
     kubectl.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}))
+    tried = ("apply", "--namespace", SHOP, "--filename", str(SAMPLES), "--dry-run=server")
+    seconds = wait_for("requests are reviewed", lambda: bool(kubectl.ask(*tried)))
+    narrator.took("who writes them is asked what they may do; reviewed after", seconds)
     names = []
     began = time.monotonic()
     for sample in sorted(SAMPLES.glob("*.yaml")):

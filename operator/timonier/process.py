@@ -26,6 +26,8 @@ from timonier.api.resources import (
     EVENTS,
     JOBS,
     LEASES,
+    SELF_SUBJECT_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
     Resource,
 )
 from timonier.applications.reconciler import ApplicationReconciler
@@ -49,7 +51,8 @@ from timonier.runs.background import Background
 from timonier.runs.driver import Driver, Gate
 from timonier.runs.movers import Movers
 from timonier.upgrades.reconciler import UpgradeReconciler
-from timonier.webhooks import server
+from timonier.webhooks import conversion, server
+from timonier.webhooks.access import Access
 from timonier.webhooks.authority import Authority
 from timonier.webhooks.certificates import Lives, Pair, pace
 from timonier.webhooks.definitions import PORT, ROUTES, TARGETS, definitions
@@ -172,7 +175,7 @@ class _Replica:
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
         self._authority = _authority(options, client)
-        self._webhooks = _webhooks(options, self._authority)
+        self._webhooks = _webhooks(options, self._authority, client)
 
     async def run(self) -> None:
         stop_watching = asyncio.Event()
@@ -322,23 +325,25 @@ def _authority(options: Options, client: Client) -> Authority | None:
     return Authority(client, namespace, WEBHOOK_SERVICE, TARGETS, options.lives, lambda: datetime.now(UTC))
 
 
-def _webhooks(options: Options, authority: Authority | None) -> Webhooks | None:
+def _webhooks(options: Options, authority: Authority | None, client: Client) -> Webhooks | None:
     if not options.webhook_address:
         return None
+    access = Access(client, time.monotonic)
+    answers = {route: answering(access) for route, answering in ROUTES.items()}
     if authority is None:
-        return Webhooks(ROUTES, options.webhook_address, from_files(options.webhook_certificates))
+        return Webhooks(answers, options.webhook_address, from_files(options.webhook_certificates))
     own = authority
 
     async def leaf() -> Pair | None:
         trust = await own.read()
         return trust.leaf if trust else None
 
-    return Webhooks(ROUTES, options.webhook_address, leaf)
+    return Webhooks(answers, options.webhook_address, leaf)
 
 
 def webhooks() -> dict[str, Any]:
     """What the API server is to be told of our webhooks, and the paths at which they are really served."""
-    routes = server.application(ROUTES).router.resources()
+    routes = server.application(dict.fromkeys(ROUTES, conversion.answer)).router.resources()
     return {"definitions": definitions(DEPLOYMENT), "served": sorted(route.canonical for route in routes)}
 
 
@@ -347,6 +352,8 @@ def rules() -> dict[str, list[dict[str, Any]]]:
     cluster = _united(
         *(rule for reconciler in RECONCILERS for rule in reconciler.rules),
         Rule(EVENTS.group, (EVENTS.plural,), ("create", "patch")),
+        Rule(SUBJECT_ACCESS_REVIEWS.group, (SUBJECT_ACCESS_REVIEWS.plural,), ("create",)),
+        Rule(SELF_SUBJECT_REVIEWS.group, (SELF_SUBJECT_REVIEWS.plural,), ("create",)),
         Rule(CUSTOM_RESOURCE_DEFINITIONS.group, (CUSTOM_RESOURCE_DEFINITIONS.plural,), ("get",), _MIGRATED),
         Rule(
             CUSTOM_RESOURCE_DEFINITIONS.group, (f"{CUSTOM_RESOURCE_DEFINITIONS.plural}/status",), ("update",), _MIGRATED

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.fixtures import audit, installation, kube, kubectl, operator, operator_factory
+from harness.fixtures import audit, installation, kube, kubectl, operator, operator_factory, reviewed
 
-__all__ = ["audit", "installation", "kube", "kubectl", "operator", "operator_factory"]
+__all__ = ["audit", "installation", "kube", "kubectl", "operator", "operator_factory", "reviewed"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

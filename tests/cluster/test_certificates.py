@@ -18,9 +18,10 @@ from harness.fixtures import Installation
 from harness.kube import SECRETS, Kube, RefusedError
 from harness.operator_process import OperatorProcess
 from harness.simple_applications import SIMPLE, definition, wait_for_conversion
+from timonier.api.resources import APPLICATIONS
 from timonier.webhooks.authority import SECRET_NAME
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("reviewed")]
 
 REVIEW = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -86,7 +87,7 @@ def test_renewals_and_new_authorities_under_load(
     # What others made lives for days. No replica runs now: the first one makes its own.
     kube.patch(SECRETS, installation.namespace, SECRET_NAME, {"data": None})
     replicas = [operator_factory(*lives), operator_factory(*lives)]
-    kube.apply(application(namespace))
+    kube.wait("requests are reviewed", lambda: answered(lambda: kube.apply(application(namespace))), 60)
 
     def fresh(replica: OperatorProcess) -> Callable[[], None]:
         def ask() -> None:
@@ -104,7 +105,10 @@ def test_renewals_and_new_authorities_under_load(
     def through_the_api_server() -> None:
         kube.request("GET", SIMPLE.url(namespace, "web"))
 
-    asking = (through_the_api_server, *map(fresh, replicas))
+    def reviewed_by_us() -> None:
+        kube.request("POST", APPLICATIONS.url(namespace), application(namespace, "other"), dryRun="All")
+
+    asking = (through_the_api_server, reviewed_by_us, *map(fresh, replicas))
     for ask in asking:
         kube.wait("it is answered", lambda ask=ask: answered(ask))
     leaves, issuers = set(), set()
@@ -137,7 +141,7 @@ def test_replicas_are_replaced_under_load_without_a_failed_request(
 ) -> None:
     linger = ("--webhook-linger", "2")
     replicas = [operator_factory(*linger), operator_factory(*linger)]
-    kube.apply(application(namespace))
+    kube.wait("requests are reviewed", lambda: answered(lambda: kube.apply(application(namespace))), 60)
     wait_for_conversion(kube, namespace)
 
     def read() -> None:
@@ -146,7 +150,10 @@ def test_replicas_are_replaced_under_load_without_a_failed_request(
     def write() -> None:
         kube.patch(SIMPLE, namespace, "web", {"metadata": {"labels": {"at": str(time.monotonic_ns())}}})
 
-    with load(read, read, write) as total:
+    def reviewed_by_us() -> None:
+        kube.patch(APPLICATIONS, namespace, "web", {"spec": {"config": {"env": {"AT": str(time.monotonic_ns())}}}})
+
+    with load(read, read, write, reviewed_by_us) as total:
         for _ in range(2):
             for old in list(replicas):
                 replicas.append(operator_factory(*linger))

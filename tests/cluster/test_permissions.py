@@ -16,6 +16,7 @@ from harness.permissions import ELSEWHERE, NODE_ONLY, Permission, each, exercise
 pytestmark = pytest.mark.cluster
 
 WITNESSES = {
+    "test_access_reviews.py",
     "test_applications.py",
     "test_backups.py",
     "test_conversion.py",

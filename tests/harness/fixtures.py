@@ -14,6 +14,7 @@ from harness.audit import AuditLog
 from harness.kube import CRDS, Kube, Manifest
 from harness.loopback_service import LoopbackService
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
+from timonier.api.resources import VALIDATING_WEBHOOK_CONFIGURATIONS
 
 __all__ = [
     "Installation",
@@ -25,6 +26,8 @@ __all__ = [
     "newest_bundle",
     "operator",
     "operator_factory",
+    "rendered",
+    "reviewed",
 ]
 
 Kubectl = Callable[..., str]
@@ -79,8 +82,12 @@ def rendered(webhook_url: str) -> list[Manifest]:
 
 
 def install(kube: Kube, webhook_url: str) -> None:
-    """Install the newest bundle with `balise render`, as a cluster administrator without OLM does."""
-    kube.apply(*rendered(webhook_url), manager="administrator")
+    """Install the newest bundle with `balise render`, as a cluster administrator without OLM does.
+
+    Without the review of requests, which refuses all of them while no replica runs: many a test wants none to run.
+    """
+    wanted = (each for each in rendered(webhook_url) if each["kind"] != VALIDATING_WEBHOOK_CONFIGURATIONS.kind)
+    kube.apply(*wanted, manager="administrator")
     kube.wait("the definitions are established", lambda: all(map(established, kube.list(CRDS))))
 
 
@@ -150,6 +157,16 @@ def operator_factory(installation: Installation) -> Iterator[Callable[[], Operat
     for replica in started:
         if replica.process.poll() is None:
             replica.stop()
+
+
+@pytest.fixture(scope="module")
+def reviewed(kube: Kube, installation: Installation) -> Iterator[None]:
+    """The API server has us review each request for our kinds, once a replica has made itself known."""
+    kinds = VALIDATING_WEBHOOK_CONFIGURATIONS.kind
+    (wanted,) = (each for each in rendered(installation.webhook_url) if each["kind"] == kinds)
+    kube.apply(wanted, manager="administrator")
+    yield
+    kube.delete(VALIDATING_WEBHOOK_CONFIGURATIONS, None, wanted["metadata"]["name"])
 
 
 @pytest.fixture

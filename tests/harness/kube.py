@@ -1,8 +1,9 @@
 """A small synchronous client for tests: any resource by manifest, and waiting for what should become true."""
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -64,24 +65,49 @@ def _message(text: bytes) -> str:
 
 
 class Kube:
-    """The cluster as one user sees it."""
+    """The cluster as one user sees it: that of the kubeconfig, or whom that one acts as."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, acting_as: str = "") -> None:
         self._api: ApiClient = config.new_client_from_config(str(kubeconfig))
+        self._acting_as = {"Impersonate-User": acting_as} if acting_as else {}
 
     def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", **query: str
     ) -> Manifest:
         """One request; its answer as JSON. Raises RefusedError."""
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        text, _ = self._answered(method, path, body, content_type, query)
+        value: Manifest = json.loads(text) if text else {}
+        return value
+
+    def text(self, path: str) -> str:
+        """What is there that is no object, such as metrics. Raises RefusedError."""
+        text, _ = self._answered("GET", path, None, "application/json", {}, accept="text/plain")
+        return text.decode()
+
+    def warnings(self, method: str, path: str, body: Any, **query: str) -> list[str]:
+        """What a request that is good is warned of. Raises RefusedError."""
+        _, headers = self._answered(method, path, body, "application/json", query)
+        found = [value for name, value in headers.items() if name.lower() == "warning"]
+        return [text for value in found for text in re.findall(r'299 - "((?:[^"\\]|\\.)*)"', value)]
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        content_type: str,
+        query: Mapping[str, str],
+        *,
+        accept: str = "application/json",
+    ) -> tuple[bytes, Mapping[str, str]]:
+        headers = {"Accept": accept, "Content-Type": content_type, **self._acting_as}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         response = self._api.rest_client.request(method, url, headers=headers, body=body)
         text = response.read()
         if response.status >= 300:
             raise RefusedError(response.status, _message(text))
-        value: Manifest = json.loads(text) if text else {}
-        return value
+        return text, response.headers
 
     def apply(self, *manifests: Manifest, manager: str = "tests") -> Manifest:
         """Server-side apply, as a user does it. Returns the last object."""

@@ -456,26 +456,6 @@ class ApplicationSpec(Model):
                 ".workload.volumes",
             ),
             (
-                "!has(self.backup) || self.backup.method == 'Command' || "
-                "(has(self.workload.storage) && self.workload.storage.size() > 0)",
-                "the methods Files and Snapshot back up workload.storage, which is empty: use method Command",
-                ".backup.method",
-            ),
-            (
-                "!has(self.upgrade) || has(self.backup) || "
-                "(self.upgrade.backupBefore != 'Always' && self.upgrade.rollbackData != 'RestoreBackup')",
-                "upgrade.backupBefore: Always and upgrade.rollbackData: RestoreBackup need spec.backup",
-                ".upgrade",
-            ),
-            (
-                "!has(self.upgrade) || !(self.upgrade.strategy in ['BlueGreen', 'Canary']) || "
-                "(self.workload.kind == 'Deployment' && (!has(self.workload.storage) || "
-                "self.workload.storage.all(s, s.accessMode in ['ReadWriteMany', 'ReadOnlyMany'])))",
-                "upgrade.strategy BlueGreen and Canary run two versions on the same volumes: use kind Deployment and "
-                "accessMode ReadWriteMany",
-                ".upgrade.strategy",
-            ),
-            (
                 "!has(self.config) || !has(self.config.files) || self.config.files.all(path, "
                 "(!has(self.workload.storage) || !self.workload.storage.exists(s, s.mountPath == path)) && "
                 "(!has(self.workload.volumes) || !self.workload.volumes.exists(v, v.mountPath == path)))",

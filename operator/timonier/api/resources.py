@@ -23,10 +23,13 @@ __all__ = [
     "POD_DISRUPTION_BUDGETS",
     "RESTORES",
     "SECRETS",
+    "SELF_SUBJECT_REVIEWS",
     "SERVICES",
     "SERVICE_ACCOUNTS",
     "STATEFUL_SETS",
+    "SUBJECT_ACCESS_REVIEWS",
     "UPGRADES",
+    "VALIDATING_WEBHOOK_CONFIGURATIONS",
     "VOLUME_SNAPSHOTS",
     "Resource",
 ]
@@ -94,3 +97,13 @@ VOLUME_SNAPSHOTS = Resource("snapshot.storage.k8s.io", "v1", "volumesnapshots", 
 CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
+SUBJECT_ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
+SELF_SUBJECT_REVIEWS = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+VALIDATING_WEBHOOK_CONFIGURATIONS = Resource(
+    "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
+    namespaced=False,
+)  # fmt: skip

@@ -11,6 +11,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 __all__ = [
+    "ADMISSIONS",
     "API_REQUESTS",
     "BACKUP_HEALTHY",
     "BACKUP_LAST_SUCCESS",
@@ -149,6 +150,10 @@ WEBHOOK_REQUESTS = Counter(
 WEBHOOK_TIME = Histogram(
     "timonier_webhook_request_duration_seconds", "Seconds per request of the API server.",
     ["path"], buckets=_SECONDS, registry=REGISTRY,
+)  # fmt: skip
+ADMISSIONS = Counter(
+    "timonier_admission_reviews", "Requests whose author's permissions were reviewed, by what came of it.",
+    ["kind", "result"], registry=REGISTRY,
 )  # fmt: skip
 WEBHOOK_OBJECTS = Counter(
     "timonier_webhook_converted_objects", "Objects converted, by the version they were asked in.",

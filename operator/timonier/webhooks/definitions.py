@@ -1,23 +1,30 @@
 """The webhooks as data: where each is served, by what, and what an installation must tell the API server about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from timonier.api.crd import CONVERSION_PATH, crds
-from timonier.api.resources import CUSTOM_RESOURCE_DEFINITIONS
+from timonier.api.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP, VALIDATING_WEBHOOK_CONFIGURATIONS
 from timonier.webhooks import conversion
+from timonier.webhooks.access import Access
+from timonier.webhooks.admission import REVIEW_PATH, Admission
 from timonier.webhooks.authority import Target
+from timonier.webhooks.permissions import REVIEWED
 from timonier.webhooks.reviews import Answer
 
-__all__ = ["PORT", "ROUTES", "TARGETS", "definitions"]
+__all__ = ["PORT", "REVIEW", "ROUTES", "TARGETS", "definitions"]
 
 PORT: Final = 9443
 """The container's port; the Service in front of it has 443."""
 
-ROUTES: Final[Mapping[tuple[str, str], Answer]] = {
-    (CONVERSION_PATH, "ConversionReview"): conversion.answer,
+REVIEW: Final = "review.timonier.dev"
+"""The name of the webhook that reviews requests, and without OLM of its configuration."""
+
+ROUTES: Final[Mapping[tuple[str, str], Callable[[Access], Answer]]] = {
+    (CONVERSION_PATH, "ConversionReview"): lambda _access: conversion.answer,
+    (REVIEW_PATH, "AdmissionReview"): lambda access: Admission(access).answer,
 }
-"""For each path, the kind of review that is asked there, and who answers."""
+"""For each path, the kind of review that is asked there, and who answers with that access to the API server."""
 
 
 def _converted() -> list[str]:
@@ -35,9 +42,32 @@ def definitions(deployment: str) -> list[dict[str, Any]]:
             "webhookPath": CONVERSION_PATH,
             "admissionReviewVersions": ["v1"],
             "conversionCRDs": _converted(),
-        }
+        },
+        common
+        | {
+            "type": "ValidatingAdmissionWebhook",
+            "generateName": REVIEW,
+            "webhookPath": REVIEW_PATH,
+            "admissionReviewVersions": ["v1"],
+            # Whoever could keep us from answering would get what we would have refused.
+            "failurePolicy": "Fail",
+            "matchPolicy": "Equivalent",
+            "timeoutSeconds": 10,
+            "rules": [
+                {
+                    "apiGroups": [GROUP],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": [resource.plural for resource in REVIEWED],
+                    "scope": "Namespaced",
+                }
+            ],
+        },
     ]
 
 
-TARGETS: Final = tuple(Target(CUSTOM_RESOURCE_DEFINITIONS, name) for name in _converted())
+TARGETS: Final = (
+    *(Target(CUSTOM_RESOURCE_DEFINITIONS, name) for name in _converted()),
+    Target(VALIDATING_WEBHOOK_CONFIGURATIONS, REVIEW),
+)
 """The objects that say whom the API server trusts, where no OLM fills them in."""

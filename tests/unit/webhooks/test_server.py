@@ -5,17 +5,22 @@ import io
 import json
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timonier.api.resources import Resource
+from timonier.engine.client import Client as EngineClient
+from timonier.engine.errors import ApiError
 from timonier.webhooks import server
+from timonier.webhooks.access import Access
 from timonier.webhooks.certificates import Lives, Pair, Trust, renewed
 from timonier.webhooks.definitions import ROUTES
 from timonier.webhooks.serving import Webhooks, from_files
@@ -27,6 +32,26 @@ OBJECT = {
     "spec": {"image": "web"},
 }
 REQUEST = {"uid": "1", "desiredAPIVersion": "timonier.dev/v1", "objects": [OBJECT]}
+ADMISSION = {
+    "apiVersion": "admission.k8s.io/v1",
+    "kind": "AdmissionReview",
+    "request": {"uid": "1", "kind": {"kind": "Application"}, "userInfo": {"username": "alice"}, "object": OBJECT},
+}
+
+
+class Nobody:
+    """An API server that answers nothing."""
+
+    def unguarded(self) -> "Nobody":
+        return self
+
+    async def create(self, _resource: Resource, _body: Any) -> None:
+        raise ApiError(0, "Timeout", "no answer")
+
+
+ANSWERS = {
+    route: answering(Access(cast(EngineClient, Nobody()), time.monotonic)) for route, answering in ROUTES.items()
+}
 REVIEW = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "request": REQUEST}
 
 
@@ -90,7 +115,7 @@ def asking(test: Callable[[Client], Awaitable[None]], certificates: Trust | None
 
     async def whole() -> None:
         port = free_port()
-        webhooks = Webhooks(ROUTES, f"127.0.0.1:{port}", leaf)
+        webhooks = Webhooks(ANSWERS, f"127.0.0.1:{port}", leaf)
         assert webhooks.problem() == "no certificate yet"
         running = asyncio.create_task(webhooks.run())
         await serving(webhooks)
@@ -225,7 +250,7 @@ def test_a_new_certificate_is_served_without_a_break() -> None:
 
     async def whole() -> None:
         port = free_port()
-        webhooks = Webhooks(ROUTES, f"127.0.0.1:{port}", newest, every=quick)
+        webhooks = Webhooks(ANSWERS, f"127.0.0.1:{port}", newest, every=quick)
         running = asyncio.create_task(webhooks.run())
         await serving(webhooks)
         context = ssl.create_default_context(cadata=authority.bundle)
@@ -266,7 +291,7 @@ def test_files_that_olm_mounts_and_renews_are_taken_up(tmp_path: Path) -> None:
 
     async def whole() -> None:
         port = free_port()
-        webhooks = Webhooks(ROUTES, f"127.0.0.1:{port}", from_files(tmp_path), every=quick)
+        webhooks = Webhooks(ANSWERS, f"127.0.0.1:{port}", from_files(tmp_path), every=quick)
         running = asyncio.create_task(webhooks.run())
         await asyncio.sleep(0.05)
         assert webhooks.problem() == "no certificate yet"
@@ -304,6 +329,14 @@ def test_nothing_brings_it_down(objects: list[Any], spec: Any) -> None:
     async def test(client: Client) -> None:
         for manifest in odd:
             assert (await client.ask(REVIEW | {"request": REQUEST | {"objects": [manifest]}}))[0] in (200, 500)
+            for kind in ("Application", "Restore", "Upgrade", "BackupStore", "Backup"):
+                asked = ADMISSION["request"] | {"kind": {"kind": kind}, "object": manifest}
+                status, _ = await client.ask(ADMISSION | {"request": asked}, "/review")
+                assert status == (200 if admissible(manifest) else 400)
         assert (await client.ask(REVIEW))[0] == 200
 
     asking(test)
+
+
+def admissible(manifest: Any) -> bool:
+    return isinstance(manifest, dict) and "metadata" in manifest and isinstance(manifest.get("spec") or {}, dict)

@@ -1,0 +1,103 @@
+"""Ask the API server what a person may do: SubjectAccessReviews in their name, at once, and remembered briefly."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from timonier.api.resources import SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS
+from timonier.engine.client import Client
+from timonier.webhooks.permissions import Need, Permission
+
+__all__ = ["Access", "Subject"]
+
+_REMEMBERED: Final = 10.0
+_MOST: Final = 10_000
+
+
+class Subject(NamedTuple):
+    """Who asks, as the API server knows them; `extra` is JSON."""
+
+    username: str
+    uid: str
+    groups: tuple[str, ...]
+    extra: str
+
+    @classmethod
+    def of(cls, user: Mapping[str, Any]) -> "Subject":
+        """From the `userInfo` of a request."""
+        return cls(
+            str(user.get("username", "")),
+            str(user.get("uid", "")),
+            tuple(map(str, user.get("groups") or ())),
+            json.dumps(user.get("extra") or {}, sort_keys=True),
+        )
+
+
+class Access:
+    """What is allowed counts for 10 s. What is refused is asked anew, so that whoever was just granted it may go on."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        """`clock` counts seconds."""
+        self._client = client.unguarded()  # a question changes nothing: every replica may ask
+        self._clock = clock
+        self._allowed: dict[tuple[Subject, Permission], float] = {}
+        self._own: str | None = None
+
+    async def own_name(self) -> str:
+        """The user that this operator is. Raises ApiError."""
+        if self._own is None:
+            body = {"apiVersion": SELF_SUBJECT_REVIEWS.api_version, "kind": SELF_SUBJECT_REVIEWS.kind, "metadata": {}}
+            answer = await self._client.create(SELF_SUBJECT_REVIEWS, body)
+            self._own = str(answer["status"]["userInfo"]["username"])
+        return self._own
+
+    async def missing(self, subject: Subject, needs: Iterable[Need]) -> tuple[Need, ...]:
+        """Those that the subject does not meet. Raises ApiError."""
+        asked = tuple(needs)
+        met = await asyncio.gather(*(self._meets(subject, need) for need in asked))
+        return tuple(need for need, is_met in zip(asked, met, strict=True) if not is_met)
+
+    async def _meets(self, subject: Subject, need: Need) -> bool:
+        for permission in need.any_of:
+            if await self._may(subject, permission):
+                return True
+        return False
+
+    async def _may(self, subject: Subject, permission: Permission) -> bool:
+        key, now = (subject, permission), self._clock()
+        if self._allowed.get(key, now) > now:
+            return True
+        answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, _review(subject, permission))
+        status = answer.get("status", {})
+        if not status.get("allowed") or status.get("denied"):
+            self._allowed.pop(key, None)
+            return False
+        if len(self._allowed) >= _MOST:
+            self._allowed.clear()
+        self._allowed[key] = now + _REMEMBERED
+        return True
+
+
+def _review(subject: Subject, permission: Permission) -> dict[str, Any]:
+    attributes = {
+        "verb": permission.verb,
+        "group": permission.group,
+        "resource": permission.resource,
+        "subresource": permission.subresource,
+        "namespace": permission.namespace,
+        "name": permission.name,
+    }
+    spec = {
+        "user": subject.username,
+        "uid": subject.uid,
+        "groups": list(subject.groups),
+        "extra": json.loads(subject.extra),
+        "resourceAttributes": {name: value for name, value in attributes.items() if value},
+    }
+    return {
+        "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
+        "kind": SUBJECT_ACCESS_REVIEWS.kind,
+        "metadata": {},
+        "spec": {name: value for name, value in spec.items() if value},
+    }
