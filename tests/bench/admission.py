@@ -1,11 +1,13 @@
 """How long a review of a request takes, as the API server sees it, with many people writing at once.
 
-    make bench-admission           20 writers for 20 s, who differ, on simulated nodes
+    make bench-admission           20 writers for 20 s, each with half a second of rest, on simulated nodes
+    make bench-admission BENCH="--rest 0"        as many requests as the machine can take, writers included
 
 Each writer is another user with permissions of its own, so that little of what one is allowed is remembered for others.
 """
 
 import argparse
+import random
 import sys
 import tempfile
 import threading
@@ -65,13 +67,14 @@ def quantile(counts: dict[float, float], share: float) -> str:
     return f"{ends[index - 1] if index else 0:g} to {ends[index]:g} s"
 
 
-def write(cluster: Cluster, user: str, namespace: str, until: float, lasted: list[float]) -> None:
+def write(cluster: Cluster, user: str, namespace: str, until: float, rest: float, lasted: list[float]) -> None:
     """Create and change an Application of one's own, as if, until then; raises RefusedError."""
     kube, number = Kube(cluster.kubeconfig, acting_as=user), 0
     path = APPLICATIONS.url(namespace)
     while time.monotonic() < until:
         number += 1
         wanted: dict[str, Any] = application(namespace, user, workload=_ENV, config={"env": {"N": str(number)}})
+        time.sleep(rest * random.uniform(0.5, 1.5))
         began = time.monotonic()
         kube.request("POST", path, wanted, dryRun="All")
         lasted.append(time.monotonic() - began)
@@ -82,6 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--writers", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rest", type=float, default=0.5, help="seconds between two requests of a writer")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -104,7 +108,10 @@ def main() -> int:
         def measure(what: str) -> None:
             lasted.clear()
             until = time.monotonic() + arguments.seconds
-            threads = [threading.Thread(target=write, args=(cluster, user, "bench", until, lasted)) for user in users]
+            threads = [
+                threading.Thread(target=write, args=(cluster, user, "bench", until, arguments.rest, lasted))
+                for user in users
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -112,7 +119,7 @@ def main() -> int:
             ordered = sorted(lasted)
             half, most = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
             print(
-                f"{what:16} {len(ordered) / arguments.seconds:5.0f} requests/s of {len(users)} writers, "
+                f"{what:18} {len(ordered) / arguments.seconds:5.0f} requests/s of {len(users)} writers, "
                 f"as they see it: half within {half * 1000:.0f} ms, 99 % within {most * 1000:.0f} ms",
                 flush=True,
             )
@@ -121,8 +128,9 @@ def main() -> int:
         (wanted,) = (each for each in rendered(service.url) if each["kind"] == VALIDATING_WEBHOOK_CONFIGURATIONS.kind)
         kube.apply(wanted)
         kube.wait("requests are reviewed", lambda: answered(kube), 60)
+        measure("reviewed, at first")
         before = buckets(kube)
-        measure("reviewed")
+        measure("reviewed, then")
         counts = {end: count - before.get(end, 0) for end, count in buckets(kube).items()}
         reviews = max(counts.values())
         print(
