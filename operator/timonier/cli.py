@@ -68,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--metrics-address",
         type=_address,
-        default=":8080",
+        default="",
         metavar="HOST:PORT",
-        help="serve /metrics here; empty for nowhere (default: %(default)s)",
+        help="serve /metrics in plain HTTP here, to whoever reaches it (default: nowhere; over TLS and to whom the API "
+        "server lets, it is beside the webhooks)",
     )
     run.add_argument(
         "--webhook-address", default=":9443", metavar="HOST:PORT", help="serve webhooks here (default: %(default)s)"

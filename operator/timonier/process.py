@@ -28,6 +28,7 @@ from timonier.api.resources import (
     LEASES,
     SELF_SUBJECT_REVIEWS,
     SUBJECT_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
     Resource,
 )
 from timonier.applications.reconciler import ApplicationReconciler
@@ -54,8 +55,10 @@ from timonier.upgrades.reconciler import UpgradeReconciler
 from timonier.webhooks import conversion, server
 from timonier.webhooks.access import Access
 from timonier.webhooks.authority import Authority
+from timonier.webhooks.authorization import AUTHORIZE_PATH
 from timonier.webhooks.certificates import Lives, Pair, pace
 from timonier.webhooks.definitions import PORT, ROUTES, TARGETS, definitions
+from timonier.webhooks.exposition import METRICS_PATH, Exposition
 from timonier.webhooks.migration import migrate
 from timonier.webhooks.serving import Webhooks, from_files
 
@@ -111,7 +114,7 @@ class Options:
     watch_namespaces: tuple[str, ...] = ()
     workers: int = 16
     health_address: str = ":8081"
-    metrics_address: str = ":8080"
+    metrics_address: str = ""
     webhook_address: str = f":{PORT}"
     webhook_certificates: Path = Path("/tmp/k8s-webhook-server/serving-certs")  # noqa: S108 - where OLM mounts them
     webhook_linger: float = 0.0
@@ -175,7 +178,7 @@ class _Replica:
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
         self._authority = _authority(options, client)
-        self._webhooks = _webhooks(options, self._authority, client)
+        self._webhooks = _webhooks(options, self._authority, client, cache)
 
     async def run(self) -> None:
         stop_watching = asyncio.Event()
@@ -325,26 +328,28 @@ def _authority(options: Options, client: Client) -> Authority | None:
     return Authority(client, namespace, WEBHOOK_SERVICE, TARGETS, options.lives, lambda: datetime.now(UTC))
 
 
-def _webhooks(options: Options, authority: Authority | None, client: Client) -> Webhooks | None:
+def _webhooks(options: Options, authority: Authority | None, client: Client, cache: Cache) -> Webhooks | None:
     if not options.webhook_address:
         return None
     access = Access(client, time.monotonic)
-    answers = {route: answering(access) for route, answering in ROUTES.items()}
+    answers = {route: answering(access, cache.all) for route, answering in ROUTES.items()}
+    pages = {METRICS_PATH: Exposition(access).answer}
     if authority is None:
-        return Webhooks(answers, options.webhook_address, from_files(options.webhook_certificates))
+        return Webhooks(answers, options.webhook_address, from_files(options.webhook_certificates), pages=pages)
     own = authority
 
     async def leaf() -> Pair | None:
         trust = await own.read()
         return trust.leaf if trust else None
 
-    return Webhooks(answers, options.webhook_address, leaf)
+    return Webhooks(answers, options.webhook_address, leaf, pages=pages)
 
 
 def webhooks() -> dict[str, Any]:
     """What the API server is to be told of our webhooks, and the paths at which they are really served."""
     routes = server.application(dict.fromkeys(ROUTES, conversion.answer)).router.resources()
-    return {"definitions": definitions(DEPLOYMENT), "served": sorted(route.canonical for route in routes)}
+    served = {route.canonical for route in routes} - {AUTHORIZE_PATH}  # of which no definition tells the API server
+    return {"definitions": definitions(DEPLOYMENT), "served": sorted(served)}
 
 
 def rules() -> dict[str, list[dict[str, Any]]]:
@@ -353,6 +358,7 @@ def rules() -> dict[str, list[dict[str, Any]]]:
         *(rule for reconciler in RECONCILERS for rule in reconciler.rules),
         Rule(EVENTS.group, (EVENTS.plural,), ("create", "patch")),
         Rule(SUBJECT_ACCESS_REVIEWS.group, (SUBJECT_ACCESS_REVIEWS.plural,), ("create",)),
+        Rule(TOKEN_REVIEWS.group, (TOKEN_REVIEWS.plural,), ("create",)),
         Rule(SELF_SUBJECT_REVIEWS.group, (SELF_SUBJECT_REVIEWS.plural,), ("create",)),
         Rule(CUSTOM_RESOURCE_DEFINITIONS.group, (CUSTOM_RESOURCE_DEFINITIONS.plural,), ("get",), _MIGRATED),
         Rule(
@@ -393,7 +399,6 @@ def deployment(image: str) -> dict[str, Any]:
             {"name": "RELATED_IMAGE_MOVER", "value": mover_image()},
         ],
         "ports": [
-            {"name": "metrics", "containerPort": 8080, "protocol": "TCP"},
             {"name": "health", "containerPort": 8081, "protocol": "TCP"},
             {"name": "webhooks", "containerPort": PORT, "protocol": "TCP"},
         ],

@@ -22,6 +22,7 @@ WITNESSES = {
     "test_conversion.py",
     "test_crash_safety.py",
     "test_leadership.py",
+    "test_metrics.py",
     "test_recovery.py",
     "test_upgrades.py",
 }

@@ -412,6 +412,13 @@ class Scaling(Model):
     autoscaling: Autoscaling | None = Field(default=None, description="Let the number of pods follow the load.")
 
 
+class ChangeFreeze(Model):
+    """A time in which nothing is changed."""
+
+    until: Time = Field(description="Until then nobody can change or delete the Application.")
+    reason: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="Why, for people.")
+
+
 class ApplicationSpec(Model):
     """What the user wants."""
 
@@ -492,6 +499,10 @@ class ApplicationSpec(Model):
         "Its number of pods becomes scaling.replicas: state it. Taking over is remembered.",
     )
     suspend: bool | None = Field(default=None, description="Stop every pod and keep all data, until it is unset.")
+    change_freeze: ChangeFreeze | None = Field(
+        default=None,
+        description="Have the authorization webhook refuse changes; without it in the cluster, this does nothing.",
+    )
     deletion_policy: DeletionPolicy = Field(
         default="Retain",
         description="What happens to the volumes of workload.storage when the Application is deleted.",

@@ -124,6 +124,15 @@ class StoreQuota(Model):
     )
 
 
+class RetentionLock(Model):
+    """Nothing is removed before a date."""
+
+    until: Time = Field(
+        description="Until then retention removes no backup of the store. With the authorization webhook, nobody can "
+        "change or delete the store, or delete a backup of it, either."
+    )
+
+
 class BackupStoreSpec(Model):
     """Where backups are kept."""
 
@@ -156,6 +165,7 @@ class BackupStoreSpec(Model):
     )
     quota: StoreQuota | None = Field(default=None, description="How much the store may hold.")
     read_only: bool | None = Field(default=None, description="Take no new backups and remove none; restore only.")
+    retention_lock: RetentionLock | None = Field(default=None, description="Remove nothing before a date.")
     check_interval_seconds: Annotated[int, Field(ge=60, le=604800)] = Field(
         default=3600,
         description="Seconds between looks at the store: reachable, whole, and what is in it.",

@@ -28,6 +28,7 @@ __all__ = [
     "SERVICE_ACCOUNTS",
     "STATEFUL_SETS",
     "SUBJECT_ACCESS_REVIEWS",
+    "TOKEN_REVIEWS",
     "UPGRADES",
     "VALIDATING_WEBHOOK_CONFIGURATIONS",
     "VOLUME_SNAPSHOTS",
@@ -103,6 +104,7 @@ SUBJECT_ACCESS_REVIEWS = Resource(
 SELF_SUBJECT_REVIEWS = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )
+TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 VALIDATING_WEBHOOK_CONFIGURATIONS = Resource(
     "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
     namespaced=False,

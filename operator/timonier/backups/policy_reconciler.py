@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from timonier.api.application import Application
 from timonier.api.backup import Backup
+from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.references import made_for
@@ -123,7 +124,7 @@ class BackupPolicyReconciler:
     async def _start(self, manifest: Manifest, forget: Forget, name: str) -> float | None:
         namespace = manifest["metadata"]["namespace"]
         store = self._observer.store(StoreRef(namespace=forget.store[0], name=forget.store[1]), namespace)
-        if store is None or unready(store, writes=False) or store.spec.read_only:
+        if store is None or unready(store, writes=False) or store.spec.read_only or _is_locked(store):
             return _PAUSE.total_seconds()  # what it holds stays until it can be asked
         task = Task(
             name=name,
@@ -172,3 +173,8 @@ def _show(application: Request, status: Mapping[str, Any]) -> None:
 
 def _backup(manifest: Manifest) -> Backup | None:
     return read(Backup, manifest)
+
+
+def _is_locked(store: BackupStore) -> bool:
+    lock = store.spec.retention_lock
+    return lock is not None and moment(lock.until) > datetime.now(UTC)

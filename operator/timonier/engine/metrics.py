@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 __all__ = [
     "ADMISSIONS",
     "API_REQUESTS",
+    "AUTHORIZATIONS",
     "BACKUP_HEALTHY",
     "BACKUP_LAST_SUCCESS",
     "CACHE_OBJECTS",
@@ -154,6 +155,10 @@ WEBHOOK_TIME = Histogram(
 ADMISSIONS = Counter(
     "timonier_admission_reviews", "Requests whose author's permissions were reviewed, by what came of it.",
     ["kind", "result"], registry=REGISTRY,
+)  # fmt: skip
+AUTHORIZATIONS = Counter(
+    "timonier_authorization_reviews", "Requests that the API server asked about before RBAC, by the answer.",
+    ["result"], registry=REGISTRY,
 )  # fmt: skip
 WEBHOOK_OBJECTS = Counter(
     "timonier_webhook_converted_objects", "Objects converted, by the version they were asked in.",

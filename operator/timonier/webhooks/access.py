@@ -1,11 +1,12 @@
 """Ask the API server what a person may do: SubjectAccessReviews in their name, at once, and remembered briefly."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from timonier.api.resources import SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS
+from timonier.api.resources import SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS
 from timonier.engine.client import Client
 from timonier.webhooks.permissions import Need, Permission
 
@@ -41,7 +42,8 @@ class Access:
         """`clock` counts seconds."""
         self._client = client.unguarded()  # a question changes nothing: every replica may ask
         self._clock = clock
-        self._allowed: dict[tuple[Subject, Permission], float] = {}
+        self._allowed: dict[tuple[Subject, Permission | str], float] = {}
+        self._tokens: dict[bytes, tuple[Subject, float]] = {}
         self._own: str | None = None
 
     async def own_name(self) -> str:
@@ -51,6 +53,29 @@ class Access:
             answer = await self._client.create(SELF_SUBJECT_REVIEWS, body)
             self._own = str(answer["status"]["userInfo"]["username"])
         return self._own
+
+    async def subject_of(self, token: str) -> Subject | None:
+        """Whose token it is; None when it is nobody's. Raises ApiError."""
+        key, now = hashlib.sha256(token.encode()).digest(), self._clock()
+        known = self._tokens.get(key)
+        if known is not None and known[1] > now:
+            return known[0]
+        body = {
+            "apiVersion": TOKEN_REVIEWS.api_version, "kind": TOKEN_REVIEWS.kind, "metadata": {},
+            "spec": {"token": token},
+        }  # fmt: skip
+        status = (await self._client.create(TOKEN_REVIEWS, body)).get("status", {})
+        if not status.get("authenticated"):
+            return None
+        if len(self._tokens) >= _MOST:
+            self._tokens.clear()
+        subject = Subject.of(status["user"])
+        self._tokens[key] = (subject, now + _REMEMBERED)
+        return subject
+
+    async def may_get(self, subject: Subject, path: str) -> bool:
+        """Whether the subject may read what is at a path that is no object's. Raises ApiError."""
+        return await self._may(subject, path)
 
     async def missing(self, subject: Subject, needs: Iterable[Need]) -> tuple[Need, ...]:
         """Those that the subject does not meet. Raises ApiError."""
@@ -64,7 +89,7 @@ class Access:
                 return True
         return False
 
-    async def _may(self, subject: Subject, permission: Permission) -> bool:
+    async def _may(self, subject: Subject, permission: Permission | str) -> bool:
         key, now = (subject, permission), self._clock()
         if self._allowed.get(key, now) > now:
             return True
@@ -79,21 +104,24 @@ class Access:
         return True
 
 
-def _review(subject: Subject, permission: Permission) -> dict[str, Any]:
-    attributes = {
-        "verb": permission.verb,
-        "group": permission.group,
-        "resource": permission.resource,
-        "subresource": permission.subresource,
-        "namespace": permission.namespace,
-        "name": permission.name,
-    }
+def _review(subject: Subject, permission: Permission | str) -> dict[str, Any]:
+    about: dict[str, Any] = {"nonResourceAttributes": {"verb": "get", "path": permission}}
+    if isinstance(permission, Permission):
+        attributes = {
+            "verb": permission.verb,
+            "group": permission.group,
+            "resource": permission.resource,
+            "subresource": permission.subresource,
+            "namespace": permission.namespace,
+            "name": permission.name,
+        }
+        about = {"resourceAttributes": {name: value for name, value in attributes.items() if value}}
     spec = {
         "user": subject.username,
         "uid": subject.uid,
         "groups": list(subject.groups),
         "extra": json.loads(subject.extra),
-        "resourceAttributes": {name: value for name, value in attributes.items() if value},
+        **about,
     }
     return {
         "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,

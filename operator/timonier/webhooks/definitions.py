@@ -1,6 +1,7 @@
 """The webhooks as data: where each is served, by what, and what an installation must tell the API server about it."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from timonier.api.crd import CONVERSION_PATH, crds
@@ -9,8 +10,10 @@ from timonier.webhooks import conversion
 from timonier.webhooks.access import Access
 from timonier.webhooks.admission import REVIEW_PATH, Admission
 from timonier.webhooks.authority import Target
+from timonier.webhooks.authorization import AUTHORIZE_PATH, Authorization
 from timonier.webhooks.permissions import REVIEWED
-from timonier.webhooks.reviews import Answer
+from timonier.webhooks.protection import Lookup
+from timonier.webhooks.reviews import ACCESS_REVIEW, Answer
 
 __all__ = ["PORT", "REVIEW", "ROUTES", "TARGETS", "definitions"]
 
@@ -20,11 +23,17 @@ PORT: Final = 9443
 REVIEW: Final = "review.timonier.dev"
 """The name of the webhook that reviews requests, and without OLM of its configuration."""
 
-ROUTES: Final[Mapping[tuple[str, str], Callable[[Access], Answer]]] = {
-    (CONVERSION_PATH, "ConversionReview"): lambda _access: conversion.answer,
-    (REVIEW_PATH, "AdmissionReview"): lambda access: Admission(access).answer,
+ROUTES: Final[Mapping[tuple[str, str], Callable[[Access, Lookup], Answer]]] = {
+    (CONVERSION_PATH, "ConversionReview"): lambda _access, _lookup: conversion.answer,
+    (REVIEW_PATH, "AdmissionReview"): lambda access, _lookup: Admission(access).answer,
+    (AUTHORIZE_PATH, ACCESS_REVIEW): lambda access, lookup: (
+        Authorization(access, lookup, lambda: datetime.now(UTC)).answer
+    ),
 }
-"""For each path, the kind of review that is asked there, and who answers with that access to the API server."""
+"""For each path, the kind of review that is asked there, and who answers with that access to the API server.
+
+The one for authorization is known to no definition: the API server learns of it from a file of its own.
+"""
 
 
 def _converted() -> list[str]:

@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "Review", "ReviewError", "read", "wrapped"]
+__all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "read", "wrapped"]
+
+ACCESS_REVIEW = "SubjectAccessReview"
+"""The one kind of review that is an object of the API itself: it has a spec and a status, and no uid."""
 
 
 class ReviewError(Exception):
@@ -33,11 +36,15 @@ def read(body: bytes, kind: str) -> Review:
     except (ValueError, RecursionError) as error:
         raise ReviewError(f"not JSON: {error}") from error
     match value:
+        case {"apiVersion": str(version), "kind": "SubjectAccessReview", "spec": dict(spec)} if kind == ACCESS_REVIEW:
+            return Review(version, kind, "", spec)
         case {"apiVersion": str(version), "kind": str(found), "request": {"uid": str(uid)}} if found == kind:
             return Review(version, kind, uid, value["request"])
-    raise ReviewError(f"expected a {kind} with a request that has a uid")
+    raise ReviewError(f"expected a {kind} with a {'spec' if kind == ACCESS_REVIEW else 'request that has a uid'}")
 
 
 def wrapped(review: Review, response: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document to answer with."""
+    if review.kind == ACCESS_REVIEW:
+        return {"apiVersion": review.api_version, "kind": review.kind, "status": dict(response)}
     return {"apiVersion": review.api_version, "kind": review.kind, "response": {"uid": review.uid, **response}}

@@ -5,7 +5,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from timonier.engine import metrics
 from timonier.webhooks import reviews
 from timonier.webhooks.reviews import Answer, ReviewError
 
-__all__ = ["BODY_LIMIT", "LEAVING", "application", "listen", "server_context"]
+__all__ = ["BODY_LIMIT", "LEAVING", "Page", "application", "listen", "server_context"]
 
 BODY_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one request. A list is converted in one: 32 MiB are some ten thousand Applications."""
@@ -31,13 +31,18 @@ LEAVING: Final = web.AppKey("leaving", asyncio.Event)
 logger = logging.getLogger(__name__)
 
 
-def application(answers: Mapping[tuple[str, str], Answer]) -> web.Application:
-    """The server's routes: for each path and kind of review, who answers."""
+Page = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def application(answers: Mapping[tuple[str, str], Answer], pages: Mapping[str, Page] | None = None) -> web.Application:
+    """The server's routes: for each path and kind of review, who answers; and `pages` to get, by their paths."""
     served = web.Application(client_max_size=BODY_LIMIT)
     served[LEAVING] = asyncio.Event()
     turns = asyncio.Semaphore(_LARGE_AT_ONCE)
     for (path, kind), answer in answers.items():
         served.router.add_post(path, _Handler(path, kind, answer, turns).handle)
+    for path, page in (pages or {}).items():
+        served.router.add_get(path, page)
     return served
 
 

@@ -40,7 +40,7 @@ def from_files(folder: Path) -> Source:
 
 
 class Webhooks:
-    """Serves `answers` at `address` with the certificate of `source`, asked again `every` so many seconds of it."""
+    """Serves `answers` and `pages` at `address` with the certificate of `source`, asked again `every` such seconds."""
 
     def __init__(
         self,
@@ -49,8 +49,9 @@ class Webhooks:
         source: Source,
         *,
         every: Callable[[str], float] = pace,
+        pages: Mapping[str, server.Page] | None = None,
     ) -> None:
-        self._application = server.application(answers)
+        self._application = server.application(answers, pages)
         self._address = address
         self._source = source
         self._every = every

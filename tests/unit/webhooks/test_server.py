@@ -49,9 +49,8 @@ class Nobody:
         raise ApiError(0, "Timeout", "no answer")
 
 
-ANSWERS = {
-    route: answering(Access(cast(EngineClient, Nobody()), time.monotonic)) for route, answering in ROUTES.items()
-}
+ACCESS = Access(cast(EngineClient, Nobody()), time.monotonic)
+ANSWERS = {route: answering(ACCESS, lambda _resource, _namespace: ()) for route, answering in ROUTES.items()}
 REVIEW = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "request": REQUEST}
 
 
