@@ -37,7 +37,9 @@ def ready(kube: Kube, operator: OperatorProcess, reviewed: None, namespace: str)
 @pytest.fixture
 def alice(cluster: Any, kube: Kube, ready: None, namespace: str) -> Kube:
     """Somebody who may write all of our kinds in the namespace, and nothing else."""
-    grant(kube, namespace, "writer", GROUP, "*", ["get", "list", "create", "update", "patch", "delete"])
+    kinds = ("applications", "backups", "backupstores", "restores", "upgrades")
+    for kind in kinds:  # and not their status, which is the operator's
+        grant(kube, namespace, kind, GROUP, kind, ["get", "list", "create", "update", "patch", "delete"])
     return Kube(cluster.kubeconfig, acting_as="alice")
 
 
@@ -113,13 +115,54 @@ PATHS = {
             (GROUP, "applications", "restore", "web"),
         ],
     ),
+    "Job of a restore": (
+        restore("ns", "web", hooks={"pre": [{"name": "one", "job": {"image": "evil", "command": ["true"]}}]}),
+        [
+            PODS,
+            ("", "pods/exec", "create"),
+            (GROUP, "backups", "read-data", "first"),
+            (GROUP, "applications", "restore", "web"),
+        ],
+    ),
+    "taking over": (
+        application("ns", adopt=True),
+        [
+            PODS,
+            ("apps", "deployments", "patch", "web"),
+            ("", "services", "patch"),
+            ("", "configmaps", "patch"),
+            ("networking.k8s.io", "ingresses", "patch"),
+            ("networking.k8s.io", "networkpolicies", "patch"),
+            ("", "persistentvolumeclaims", "patch"),
+        ],
+    ),
     "backup": (
         object_of("Backup", "ns", {"targetRef": {"name": "web"}, **STORE}),
-        [(GROUP, "backupstores", "use", "offsite")],
+        [(GROUP, "backupstores", "use", "offsite"), (GROUP, "applications", "read-data", "web")],
     ),
     "store": (
         STORE_OBJECT,
-        [PODS, ("", "secrets", "get", STORE_OBJECT["spec"]["encryption"]["passwordSecretRef"]["name"])],
+        [
+            PODS,
+            ("", "secrets", "get", STORE_OBJECT["spec"]["encryption"]["passwordSecretRef"]["name"]),
+            (GROUP, "backupstores", "use", "offsite"),
+            (GROUP, "applications", "restore"),
+        ],
+    ),
+    "upgrade of one's own": (
+        object_of(
+            "Upgrade", "ns", {"targetRef": {"name": "web"}, "fromRevision": "a", "toRevision": "b", "policy": {}}
+        ),
+        [
+            PODS,
+            ("", "pods/exec", "create"),
+            ("", "secrets", "get"),
+            ("", "services", "create"),
+            ("", "serviceaccounts", "use"),
+            ("networking.k8s.io", "ingresses", "create"),
+            (GROUP, "backupstores", "use"),
+            (GROUP, "upgrades", "approve"),
+        ],
     ),
     "restore in place": (
         restore("ns", "web"),
@@ -127,7 +170,16 @@ PATHS = {
     ),
     "restore into a new application": (
         object_of("Restore", "ns", {"from": FROM, "to": {"newApplication": {"name": "copy"}}}),
-        [(GROUP, "backups", "read-data", "first"), PODS],
+        [
+            (GROUP, "backups", "read-data", "first"),
+            PODS,
+            ("", "pods/exec", "create"),
+            ("", "secrets", "get"),
+            ("", "services", "create"),
+            ("", "serviceaccounts", "use"),
+            ("networking.k8s.io", "ingresses", "create"),
+            (GROUP, "backupstores", "use"),
+        ],
     ),
 }
 

@@ -19,6 +19,7 @@ __all__ = [
     "PromQLProbe",
     "TcpProbe",
     "Url",
+    "longest_job",
     "longest_verdict",
 ]
 
@@ -134,6 +135,11 @@ def longest_verdict(probe: Probe) -> int:
     """Seconds within which a probe has come to a verdict, and its pod has been started."""
     attempts = probe.failure_threshold + probe.success_threshold
     return attempts * (probe.interval_seconds + probe.timeout_seconds) * 2 + _SPARE_SECONDS
+
+
+def longest_job(probe: Probe) -> int:
+    """Seconds within which the Job of a probe has ended: its own time, and that to find a node and fetch an image."""
+    return probe.timeout_seconds + _SPARE_SECONDS
 
 
 class Hook(Model):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from timonier.api.application import Application
-from timonier.api.probes import Hook, JobAction, Probe, longest_verdict
+from timonier.api.probes import Hook, JobAction, Probe, longest_job, longest_verdict
 from timonier.api.resources import JOBS, Resource
 from timonier.api.runs import StepStatus
 from timonier.applications.children import config_name
@@ -19,17 +19,18 @@ from timonier.engine.exec import Container, Ended, run_command
 from timonier.runs.background import work_of
 from timonier.runs.commands import command_job, probe_pod
 from timonier.runs.driver import Driver
-from timonier.runs.hooks import container_of, hook_of, lost, outcome_of_hook
+from timonier.runs.hooks import container_of, hook_of, lost, outcome_of_hook, wants_pods
 from timonier.runs.mover import job_name
-from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, progress_of
+from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, outcome_of, probe_outcome, progress_of
 from timonier.runs.probing import instruction
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.trying import tried
 
-__all__ = ["Commands"]
+__all__ = ["NOTHING_ASKED", "Commands"]
 
 _POLL: Final = 1.0
 _LONGEST_OUTPUT: Final = 500
+NOTHING_ASKED: Final = "no pods are to run: nothing was asked of them"
 
 Pump = Callable[[Client, Container, Sequence[str], Container], Awaitable[Ended]]
 
@@ -80,8 +81,8 @@ class Commands:
         """Begin to try a probe: it may be begun again."""
         if application is None or probe is None:
             return Outcome(Reason.VERIFICATION_FAILED, "the Application is gone")
-        if application.spec.suspend:
-            return Outcome(message="the Application is suspended: nothing was asked")
+        if not wants_pods(application):
+            return Outcome(message=NOTHING_ASKED)
         if probe.exec is not None:
             trying = tried(self._driver.client, probe, partial(self._container, application, probe.exec.container))
             self._driver.background.start(work_of(run, step), self._resource, _key(run), trying)
@@ -90,7 +91,7 @@ class Commands:
         if told is not None:
             pod = probe_pod(self._driver.movers.image, told)
         elif probe.job is not None:
-            pod, seconds = self._pod(application, probe.job), probe.timeout_seconds
+            pod, seconds = self._pod(application, probe.job), longest_job(probe)
         else:
             return Outcome(Reason.NOT_SUPPORTED, f"the probe {probe.name} asks nothing that this version knows")
         await self._create(run, step, pod, seconds)
@@ -105,8 +106,7 @@ class Commands:
             return None
         if not finished(job):
             return progress_of(pods)
-        own = probe is not None and probe.job is not None
-        return command_outcome(job, pods, Reason.VERIFICATION_FAILED) if own else outcome_of(job, pods)
+        return probe_outcome(job, pods) if probe is not None and probe.job is not None else outcome_of(job, pods)
 
     async def look_at_dump(
         self, run: Manifest, step: StepStatus, job: str, application: Application | None

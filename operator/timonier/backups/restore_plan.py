@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from timonier.applications.workload import volume_claim_spec
 from timonier.backups.access import unready
 from timonier.backups.volumes import DATA_FOLDER
 from timonier.engine.contract import Manifest
-from timonier.runs.hooks import post_steps, pre_steps
+from timonier.runs.hooks import post_steps, pre_steps, wants_pods
 from timonier.runs.names import made_name
 from timonier.runs.outcome import Outcome, Progress, has_ended
 from timonier.runs.owners import made
@@ -281,9 +282,15 @@ def run_of(restore: Restore, known: Mapping[str, Any]) -> Run:
         created=metadata.creation_timestamp,
         spec=restore.spec,
         status=restore.status,
-        plans=tuple(_steps(restore, str(restore.status.get("method") or known.get("method") or "Files"))),
+        plans=_plans(restore, known, restore.status),
         facts=known,
+        replan=partial(_plans, restore, known),
     )
+
+
+def _plans(restore: Restore, known: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[StepPlan, ...]:
+    method = str(status.get("method") or known.get("method") or "Files")
+    return tuple(_steps(restore.model_copy(update={"status": status}), method))
 
 
 def hooks_of(restore: Restore) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
@@ -464,23 +471,17 @@ def is_well(
     """Whether the application has come up again with the data that it has now."""
     if application is None:
         return Outcome(Reason.APPLICATION_NOT_FOUND, "the Application is gone")
-    if application.spec.suspend:
+    if not wants_pods(application):
         return Outcome()  # it was not meant to run before either
     # Not its condition Ready: that is about all that its spec asks for, whatever runs.
     verdict = verdict_of(application, workload, current=True)
-    running = workload is not None and (workload["spec"].get("replicas", 1) > 0 or not _wants_pods(application))
-    if verdict.complete and running:
+    if verdict.complete and workload is not None and workload["spec"].get("replicas", 1) > 0:
         return Outcome()
     told = f"{verdict.ready} of {verdict.desired} pods are ready"
     waited = (now - moment(step.start_time)).total_seconds() if step.start_time else 0.0
     if waited > _PATIENCE:
         return Outcome(Reason.NOT_READY, f"the application is not ready after {_PATIENCE:.0f} s: {told}")
     return Progress(f"the application is not ready: {told}", _POLL)
-
-
-def _wants_pods(application: Application) -> bool:
-    scaling = application.spec.scaling
-    return scaling.autoscaling is not None or scaling.replicas > 0
 
 
 def record_of() -> Record:

@@ -21,7 +21,7 @@ from timonier.api.resources import (
 )
 from timonier.api.restore import Restore
 from timonier.api.runs import StepStatus, StoreRef
-from timonier.backups.commands import Commands
+from timonier.backups.commands import NOTHING_ASKED, Commands
 from timonier.backups.observing import Observer
 from timonier.backups.plan import store_of
 from timonier.backups.restore_plan import (
@@ -62,7 +62,7 @@ from timonier.engine.errors import ApiError
 from timonier.engine.reading import read
 from timonier.runs import story
 from timonier.runs.driver import Driver, Gate, rival_of
-from timonier.runs.hooks import hook_of, is_hook
+from timonier.runs.hooks import hook_of, is_hook, wants_pods
 from timonier.runs.mover import ClaimMount, Identity, Task, hostname, job_name
 from timonier.runs.movers import RULES
 from timonier.runs.outcome import Outcome, Progress, has_ended
@@ -179,7 +179,11 @@ class _Turn:
         if is_hook(step.name):
             return await self._commands.look_at_hook(self._manifest, step, hooks_of(self._restore))
         if is_probe(step.name):
-            return await self._commands.look_at_probe(self._manifest, step, probe_of(self._restore, step.name))
+            found = await self._commands.look_at_probe(self._manifest, step, probe_of(self._restore, step.name))
+            application = self._application()
+            failed = isinstance(found, Outcome) and found.error is Reason.VERIFICATION_FAILED
+            stopped = failed and application is not None and not wants_pods(application)
+            return Outcome(message=NOTHING_ASKED) if stopped else found
         return await _LOOKS[step.name](self, step)
 
     async def _look_at_safety(self, _step: StepStatus) -> Known:
@@ -203,12 +207,24 @@ class _Turn:
 
     async def _begin(self, manifest: Manifest, step: StepStatus) -> Known:
         if is_hook(step.name):
-            return await self._commands.begin_hook(manifest, step, self._application(), hooks_of(self._restore))
+            return await self._begin_hook(manifest, step)
         if is_probe(step.name):
             probe = probe_of(self._restore, step.name)
             return await self._commands.begin_probe(manifest, step, self._application(), probe)
         begin = _BEGINS.get(step.name)
         return await begin(self, manifest, step) if begin else await self._look(step)
+
+    async def _begin_hook(self, manifest: Manifest, step: StepStatus) -> Known:
+        """Not in an Application that somebody else gave the name of the new one, and not where no pod is to run."""
+        application, hooks = self._application(), hooks_of(self._restore)
+        if self._restore.spec.to.new_application is not None:
+            found = self._cache.get(APPLICATIONS, self._key(target_of(self._restore) or ""))
+            if found is None or not is_own(found, self._restore):
+                return Outcome(message="there is no Application of this Restore: nothing was asked of it")
+        hook = hook_of(step.name, *hooks)
+        if application is not None and hook is not None and hook.exec is not None and not wants_pods(application):
+            return Outcome(message=NOTHING_ASKED)
+        return await self._commands.begin_hook(manifest, step, application, hooks)
 
     async def _save(self, manifest: Manifest, _step: StepStatus) -> Known:
         wanted = safety_backup(manifest, target_of(self._restore) or "", self._restore.spec.timeout_seconds)

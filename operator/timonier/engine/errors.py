@@ -13,6 +13,9 @@ __all__ = [
 ]
 
 
+_OWN_WEBHOOK = 'failed calling webhook "review.timonier.dev'
+
+
 class ApiError(Exception):
     """The API server refused a request, or could not be asked.
 
@@ -34,8 +37,12 @@ class ApiError(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """True when the API server, or a policy that it asked, will say no again until something else changes."""
-        return self.status in (400, 403, 405, 413, 422) or (self.status == 500 and "webhook" in self.message)
+        """True when the API server, or a policy that it asked, will say no again until something else changes.
+
+        A webhook that did not answer is taken for such a policy, bar our own: a replica will.
+        """
+        foreign = "webhook" in self.message and _OWN_WEBHOOK not in self.message
+        return self.status in (400, 403, 405, 413, 422) or (self.status == 500 and foreign)
 
 
 class NotFoundError(ApiError):

@@ -122,7 +122,8 @@ class Driver:
             known = await self._begun(begin, written, made.start) if made.start is not None else None
             if known is None:
                 break
-            manifest, run = written, replace(run, status=made.status)
+            plans = run.replan(made.status) if run.replan is not None else run.plans
+            manifest, run = written, replace(run, status=made.status, plans=plans)
             made = turn(run, Seen(task=known), record, datetime.now(UTC))
         if story.is_over(made.status):
             await self._tidy(manifest, keep=made.status["phase"] == "Failed")

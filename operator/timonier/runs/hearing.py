@@ -43,7 +43,10 @@ class Hearing:
         running = next((pod for pod in pods if _runs(pod)), None)
         if running is None:
             return None
-        owner = job["metadata"]["ownerReferences"][0]
+        owners = job["metadata"].get("ownerReferences", ())
+        owner = next((each for each in owners if each.get("controller") and each["kind"] in holders), None)
+        if owner is None:
+            return None
         namespace, uid = job["metadata"]["namespace"], running["metadata"]["uid"]
         work = Work(uid, RESULT_LINE, 1)
         found = self._background.look(work)

@@ -11,7 +11,17 @@ from timonier.runs.outcome import Outcome
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.turn import StepPlan
 
-__all__ = ["container_of", "hook_of", "is_hook", "is_post", "lost", "outcome_of_hook", "post_steps", "pre_steps"]
+__all__ = [
+    "container_of",
+    "hook_of",
+    "is_hook",
+    "is_post",
+    "lost",
+    "outcome_of_hook",
+    "post_steps",
+    "pre_steps",
+    "wants_pods",
+]
 
 _PRE: Final = "PreHook/"
 _POST: Final = "PostHook/"
@@ -87,6 +97,12 @@ def container_of(application: Application, pods: Sequence[Manifest], name: str |
     if wanted not in names:
         return Reason.NOT_SUPPORTED, f"the pod {pod['metadata']['name']} has no container {wanted}"
     return Container(pod["metadata"]["namespace"], pod["metadata"]["name"], wanted)
+
+
+def wants_pods(application: Application) -> bool:
+    """Whether there are to be any: else nothing can be asked of them, and that none is ready is as it should be."""
+    scaling = application.spec.scaling
+    return not application.spec.suspend and (scaling.autoscaling is not None or scaling.replicas > 0)
 
 
 def _is_ready(pod: Manifest) -> bool:

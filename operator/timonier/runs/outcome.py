@@ -21,6 +21,7 @@ __all__ = [
     "has_succeeded",
     "next_look",
     "outcome_of",
+    "probe_outcome",
     "progress_of",
 ]
 
@@ -115,6 +116,22 @@ def command_outcome(job: Manifest, pods: Sequence[Manifest], failed: Reason) -> 
     if ended is None:
         return Outcome(Reason.INTERRUPTED, "its pod went away before it was done", ended=_end_of(job))
     return Outcome(failed, _exit(ended), ended=_end_of(job))
+
+
+def probe_outcome(job: Manifest, pods: Sequence[Manifest]) -> Outcome:
+    """As `command_outcome`, of a probe: that somebody else ended its pod is no verdict, and it may be tried again."""
+    found = command_outcome(job, pods, Reason.VERIFICATION_FAILED)
+    late = (_ended_as(job, "Failed") or {}).get("reason") == "DeadlineExceeded"
+    if found.error is Reason.VERIFICATION_FAILED and not late and any(map(_was_ended, pods)):
+        return replace(found, error=Reason.INTERRUPTED)
+    return found
+
+
+def _was_ended(pod: Manifest) -> bool:
+    ended = _terminated(pod) or {}
+    killed = ended.get("exitCode") in (137, 143) and ended.get("reason") != "OOMKilled"
+    conditions = pod.get("status", {}).get("conditions", ())
+    return killed or any((each["type"], each["status"]) == ("DisruptionTarget", "True") for each in conditions)
 
 
 def _end_of(job: Manifest) -> datetime | None:

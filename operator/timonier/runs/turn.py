@@ -99,6 +99,8 @@ class Run:
     news: Mapping[str, Any] = field(default_factory=dict)
     blame: Blame = _no_blame
     hold: Hold | None = None
+    replan: Callable[[Mapping[str, Any]], tuple[StepPlan, ...]] | None = None
+    """The plans for another status, where they depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +334,11 @@ def _failure(status: Mapping[str, Any]) -> Words | None:
 
 def _next(steps: Steps, plans: tuple[StepPlan, ...], failure: Words | None) -> StepStatus | None:
     whens = {plan.name: plan.when for plan in plans}
-    wanted = {"Forward", "Always"} if failure is None else {"Always", "Failure"}
+    wanted = {"Forward", "Always"}
+    if failure is not None:
+        # What went well is not undone for what failed after it, such as a hook in the end.
+        forward = (found.state for found in steps if whens.get(found.name, "Forward") == "Forward")
+        wanted = {"Always", "Failure"} if any(state in ("Failed", "Skipped") for state in forward) else {"Always"}
     undone = (found for found in steps if found.state in ("Pending", "Running"))
     return next((found for found in undone if whens.get(found.name, "Forward") in wanted), None)
 

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from timonier.api.application import Application
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment, stamp
-from timonier.api.probes import longest_verdict
+from timonier.api.probes import longest_job, longest_verdict
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
@@ -47,7 +47,16 @@ from timonier.runs.commands import command_job, config_map, image_pod, probe_pod
 from timonier.runs.driver import Driver, Gate, rival_of
 from timonier.runs.hooks import container_of
 from timonier.runs.mover import job_name
-from timonier.runs.outcome import Outcome, Progress, command_outcome, finished, has_ended, outcome_of, progress_of
+from timonier.runs.outcome import (
+    Outcome,
+    Progress,
+    command_outcome,
+    finished,
+    has_ended,
+    outcome_of,
+    probe_outcome,
+    progress_of,
+)
 from timonier.runs.probing import instruction
 from timonier.runs.reasons import Reason, Words
 from timonier.runs.trying import tried
@@ -411,8 +420,7 @@ class _Turn:
             return None
         if not finished(job):
             return progress_of(pods)
-        own = probe is not None and probe.job is not None
-        return command_outcome(job, pods, Reason.VERIFICATION_FAILED) if own else outcome_of(job, pods)
+        return probe_outcome(job, pods) if probe is not None and probe.job is not None else outcome_of(job, pods)
 
     async def _look_at_bake(self, step: StepStatus) -> Known:
         after = self._revision(self._upgrade.spec.to_revision)
@@ -542,7 +550,7 @@ class _Turn:
             pod = probe_pod(self._driver.movers.image, told)
         elif probe.job is not None:
             pod = await self._command_pod(application, probe.job.command, probe.job.image, volumes=False)
-            seconds = probe.timeout_seconds
+            seconds = longest_job(probe)
         else:
             return Outcome(Reason.NOT_SUPPORTED, f"the probe {probe.name} asks nothing that this version knows")
         job = command_job(self._manifest, UPGRADES, self._job(step), pod, seconds=seconds)

@@ -14,6 +14,8 @@ __all__ = ["Access", "Subject"]
 
 _REMEMBERED: Final = 10.0
 _MOST: Final = 10_000
+_AT_ONCE: Final = 16
+"""Questions at a time: the connections are those of the reconcilers and of the lease, and anybody may send reviews."""
 
 
 class Subject(NamedTuple):
@@ -44,6 +46,7 @@ class Access:
         self._clock = clock
         self._allowed: dict[tuple[Subject, Permission | str], float] = {}
         self._tokens: dict[bytes, tuple[Subject, float]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._own: str | None = None
 
     async def own_name(self) -> str:
@@ -93,7 +96,8 @@ class Access:
         key, now = (subject, permission), self._clock()
         if self._allowed.get(key, now) > now:
             return True
-        answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, _review(subject, permission))
+        async with self._turns:
+            answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, _review(subject, permission))
         status = answer.get("status", {})
         if not status.get("allowed") or status.get("denied"):
             self._allowed.pop(key, None)

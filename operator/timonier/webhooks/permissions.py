@@ -3,10 +3,14 @@
 Who writes one of our objects has the operator create pods, read Secrets and execute commands. Whoever may not do that
 by hand must not come to it this way. Some of it has verbs of our own, which RBAC grants like any other:
 
-    use        backupstores   let a backup go there
-    read-data  backups        let its data come back somewhere
-    restore    applications   have their data replaced
-    approve    upgrades       let one go on that waits for a person, or end it
+    use        backupstores    let a backup go there
+    read-data  backups         let its data come back somewhere
+    read-data  applications    send a copy of their data to a store that the request states
+    restore    applications    have their data replaced
+    approve    upgrades        let one go on that waits for a person, or end it
+
+What is not known when the request is made is asked for all names: which Secrets an Application names that is only in a
+store yet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,20 +21,31 @@ from timonier.api.resources import (
     APPLICATIONS,
     BACKUP_STORES,
     BACKUPS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
     GROUP,
     INGRESSES,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUME_CLAIMS,
     PODS,
     RESTORES,
     SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    STATEFUL_SETS,
     UPGRADES,
     Resource,
 )
+from timonier.webhooks.reviews import ReviewError
 
 __all__ = ["REVIEWED", "Need", "Permission", "at", "needs"]
 
-_SERVICE_ACCOUNTS: Final = "serviceaccounts"
-_AS_NUMBERS_GO: Final = frozenset({"scaling", "suspend"})
-_CONTROL_ANNOTATIONS: Final = ("timonier.dev/approve", "timonier.dev/rollback")
+_NUMBERS: Final = frozenset({"scaling", "suspend"})
+_CONTROLS: Final = ("timonier.dev/approve", "timonier.dev/rollback", "timonier.dev/given-up")
+_MARKS: Final = ("timonier.dev/made-for", "timonier.dev/restored-by")
+# Below these, keys are words of the user's.
+_FREE: Final = frozenset({"annotations", "labels", "matchLabels", "nodeSelector"})
+_DEEPEST, _MOST_NODES, _MOST_NEEDS = 40, 50_000, 2_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,76 +80,165 @@ def needs(kind: str, new: Manifest, old: Manifest | None) -> tuple[Need, ...]:
     """What is needed to write `new` over `old`, or to create it where that is None; each once, in order.
 
     Nothing is where nothing changes that the operator acts on: labels, finalizers, status, how many pods there are.
+    Raises ReviewError for an object of no size that the API server could have stored.
     """
-    namespace, spec = _text(new, "metadata", "namespace"), at(new, "spec")
-    before = at(old, "spec") if old is not None else None
-    found = dict.fromkeys(_NEEDS[kind](namespace, new, spec, old, before)) if kind in _NEEDS else {}
+    change = _Change(_text(new, "metadata", "namespace"), _text(new, "metadata", "name"), new, old)
+    found = dict.fromkeys(_NEEDS[kind](change)) if kind in _NEEDS else {}
+    if len(found) > _MOST_NEEDS:
+        raise ReviewError(f"a request that takes more than {_MOST_NEEDS} permissions is not reviewed")
     return tuple(sorted(found))
 
 
-def _of_application(
-    namespace: str, _new: Manifest, spec: Manifest, _old: Manifest | None, before: Manifest | None
-) -> Iterator[Need]:
-    if before is not None and _without(spec, _AS_NUMBERS_GO) == _without(before, _AS_NUMBERS_GO):
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One object before and after."""
+
+    namespace: str
+    name: str
+    new: Manifest
+    old: Manifest | None
+
+    @property
+    def spec(self) -> Manifest:
+        return at(self.new, "spec")
+
+    @property
+    def before(self) -> Manifest | None:
+        return at(self.old, "spec") if self.old is not None else None
+
+    def own(self, verb: str, resource: Resource, name: str = "", subresource: str = "") -> Permission:
+        """A permission in the object's namespace."""
+        return Permission(verb, resource.group, resource.plural, self.namespace, name, subresource)
+
+    def need(self, why: str, verb: str, resource: Resource, name: str = "", subresource: str = "") -> Need:
+        return Need((self.own(verb, resource, name, subresource),), why)
+
+
+def _of_application(change: _Change) -> Iterator[Need]:
+    yield from _marked(change)
+    spec, before = change.spec, change.before
+    if before is not None and _without(spec, _NUMBERS) == _without(before, _NUMBERS):
         return
-    yield _need(_pods(namespace), "spec.workload")
+    workload = STATEFUL_SETS if _text(spec, "workload", "kind") == "StatefulSet" else DEPLOYMENTS
+    # Who may have pods by a Deployment may have them by an Application.
+    yield Need((change.own("create", PODS), change.own("create", workload)), "spec.workload")
+    if before is not None or spec.get("adopt"):
+        # Of one that was taken over, the pods have Secrets and an account that the spec does not name.
+        yield change.need("spec.workload", "patch", workload, change.name)
+    if spec.get("adopt"):
+        for resource in (SERVICES, CONFIG_MAPS, INGRESSES, NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS):
+            yield change.need("spec.adopt", "patch", resource)
     if account := _text(spec, "workload", "serviceAccountName"):
-        # Whoever may act as the account may have pods that do: the role `edit` of every cluster says it like that.
-        choices = (Permission(verb, "", _SERVICE_ACCOUNTS, namespace, account) for verb in ("use", "impersonate"))
-        yield Need(tuple(choices), "spec.workload.serviceAccountName")
+        yield _account(change, "spec.workload.serviceAccountName", account)
     if at(spec, "network", "ingress"):
-        yield _need(Permission("create", INGRESSES.group, INGRESSES.plural, namespace), "spec.network.ingress")
-    yield from _secrets(namespace, spec)
-    yield from _executed(namespace, {name: value for name, value in spec.items() if name != "workload"})
-    yield from _stores(namespace, spec)
+        yield change.need("spec.network.ingress", "create", INGRESSES)
+    if _text(spec, "network", "service", "type") not in ("", "ClusterIP"):
+        yield change.need("spec.network.service.type", "create", SERVICES)
+    if at(spec, "workload").get("storage"):
+        yield change.need("spec.workload.storage", "create", PERSISTENT_VOLUME_CLAIMS)
+    yield from _secrets(change, _without(spec, frozenset({"config"})))
+    yield from _executed(change, _without(spec, frozenset({"workload", "config"})))
+    yield from _stores(change)
+    yield from _of_policies(change)
 
 
-def _of_backup(
-    namespace: str, _new: Manifest, spec: Manifest, _old: Manifest | None, before: Manifest | None
-) -> Iterator[Need]:
-    if spec != before:
-        yield from _stores(namespace, spec)
+def _of_policies(change: _Change) -> Iterator[Need]:
+    """What the operator does later, of its own accord, as the Application says."""
+    spec = change.spec
+    for key, _inner, place in _walk(at(spec, "backup"), "spec.backup"):
+        if key == "job":
+            # It runs with the environment of the revision that runs then, which this spec need not name.
+            yield change.need(place, "create", PODS, subresource="exec")
+    if at(spec, "backup", "verify"):
+        yield change.need("spec.backup.verify", "read-data", BACKUPS)
+    rungs = at(spec, "recovery").get("ladder")
+    ladder = rungs if isinstance(rungs, list | tuple) else ()
+    loads = {"spec.upgrade.rollbackData": _text(spec, "upgrade", "rollbackData") == "RestoreBackup",
+             "spec.recovery.ladder": any(_text(rung, "action") == "RestoreBackup" for rung in ladder)}  # fmt: skip
+    for place, does in loads.items():
+        if does:
+            yield change.need(place, "read-data", BACKUPS)
+            yield change.need(place, "restore", APPLICATIONS, change.name)
+    if _text(change.before, "upgrade", "approval") == "Manual" != _text(spec, "upgrade", "approval"):
+        yield change.need("spec.upgrade.approval", "approve", UPGRADES)
 
 
-def _of_store(
-    namespace: str, _new: Manifest, spec: Manifest, _old: Manifest | None, before: Manifest | None
-) -> Iterator[Need]:
-    if spec == before:
+def _of_backup(change: _Change) -> Iterator[Need]:
+    yield from _marked(change)
+    if change.spec == change.before:
         return
-    yield from _secrets(namespace, spec)
-    if "pvc" in spec:
-        yield _need(_pods(namespace), "spec.pvc")
+    yield from _stores(change)
+    if "storeRef" in change.spec:
+        target = _text(change.spec, "targetRef", "name")
+        yield change.need("spec.storeRef", "read-data", APPLICATIONS, target)
+    if "imported" in change.spec:
+        yield change.need("spec.imported", "read-data", BACKUPS)
 
 
-def _of_restore(
-    namespace: str, _new: Manifest, spec: Manifest, _old: Manifest | None, before: Manifest | None
-) -> Iterator[Need]:
-    if before is not None:
+def _of_store(change: _Change) -> Iterator[Need]:
+    if change.spec == change.before:
+        return
+    # Whoever makes it anew, with another address, has all backups that name it come there.
+    yield change.need("spec", "use", BACKUP_STORES, change.name)
+    yield change.need("spec", "create", PODS)
+    yield from _secrets(change, change.spec)
+    if change.spec.get("importBackups", True) is not False:
+        # What is found in it is what the latest good backup of an application may be.
+        yield change.need("spec.importBackups", "restore", APPLICATIONS)
+
+
+def _of_restore(change: _Change) -> Iterator[Need]:
+    yield from _marked(change)
+    if change.before is not None:
         return  # what it is about cannot change; to end it is no more than to delete it
-    place, named = at(spec, "to"), _text(spec, "from", "backupRef", "name")
-    yield _need(Permission("read-data", GROUP, BACKUPS.plural, namespace, named), "spec.from")
-    yield from _stores(namespace, spec)
-    yield from _executed(namespace, spec)
+    spec, place = change.spec, at(change.spec, "to")
+    yield change.need("spec.from", "read-data", BACKUPS, _text(spec, "from", "backupRef", "name"))
+    yield from _stores(change)
+    yield from _executed(change, spec)
+    for key, _inner, where in _walk(spec, "spec"):
+        if key == "job":
+            # It has the Secrets and the account of the application, as whoever executes something in its pods has.
+            yield change.need(where, "create", PODS)
+            yield change.need(where, "create", PODS, subresource="exec")
+    if spec.get("verify"):
+        yield change.need("spec.verify", "create", PODS)
     if "inPlace" in place:
-        name = _text(place, "inPlace", "application")
-        yield _need(Permission("restore", GROUP, APPLICATIONS.plural, namespace, name), "spec.to.inPlace")
-        return
-    # What runs then is what the backup says, or what is asked for here: any pod.
-    yield _need(_pods(namespace), "spec.to")
+        yield change.need("spec.to.inPlace", "restore", APPLICATIONS, _text(place, "inPlace", "application"))
+    else:
+        yield change.need("spec.to", "create", PODS)
     if "newApplication" in place:
-        yield _need(Permission("create", GROUP, APPLICATIONS.plural, namespace), "spec.to.newApplication")
+        yield change.need("spec.to.newApplication", "create", APPLICATIONS)
+        yield from _anything(change, "spec.to.newApplication")
 
 
-def _of_upgrade(
-    namespace: str, new: Manifest, spec: Manifest, old: Manifest | None, before: Manifest | None
-) -> Iterator[Need]:
-    name = _text(new, "metadata", "name")
-    approve = Permission("approve", GROUP, UPGRADES.plural, namespace, name)
-    if before is not None and spec != before:
-        yield _need(approve, "spec")
-    for annotation in _CONTROL_ANNOTATIONS:
-        if _annotation(new, annotation) != _annotation(old or {}, annotation):
-            yield _need(approve, f"metadata.annotations[{annotation}]")
+def _of_upgrade(change: _Change) -> Iterator[Need]:
+    if change.old is None or _owners(change.new) != _owners(change.old):
+        # Only the operator makes them; with an owner, one that somebody else made is carried out.
+        yield from _anything(change, "the making of an Upgrade")
+        yield change.need("the making of an Upgrade", "approve", UPGRADES)
+        return
+    if change.spec != change.before:
+        yield change.need("spec", "approve", UPGRADES, change.name)
+    yield from _annotated(change, _CONTROLS, change.own("approve", UPGRADES, change.name))
+
+
+def _anything(change: _Change, why: str) -> Iterator[Need]:
+    """What any Application may take."""
+    yield change.need(why, "create", PODS)
+    yield change.need(why, "create", PODS, subresource="exec")
+    yield change.need(why, "get", SECRETS)
+    yield change.need(why, "create", INGRESSES)
+    yield change.need(why, "create", SERVICES)
+    yield change.need(why, "use", BACKUP_STORES)
+    yield _account(change, why, "")
+
+
+def _marked(change: _Change) -> Iterator[Need]:
+    """Marks by which the operator knows its own: with one, an object is taken for what it made for another one."""
+    for permission in (change.own("approve", UPGRADES), change.own("restore", APPLICATIONS)):
+        yield from _annotated(change, _MARKS, permission)
+        if _owners(change.new) != (_owners(change.old) if change.old is not None else set()):
+            yield Need((permission,), "metadata.ownerReferences")
 
 
 _NEEDS: Final = {
@@ -148,62 +252,82 @@ REVIEWED: Final[tuple[Resource, ...]] = (APPLICATIONS, BACKUPS, BACKUP_STORES, R
 """The kinds whose requests are reviewed."""
 
 
-def _secrets(namespace: str, value: Any, path: str = "spec") -> Iterator[Need]:
+def _account(change: _Change, why: str, name: str) -> Need:
+    """Whoever may act as the account may have pods that do: the role `edit` of every cluster says it like that."""
+    return Need(tuple(change.own(verb, SERVICE_ACCOUNTS, name) for verb in ("use", "impersonate")), why)
+
+
+def _secrets(change: _Change, spec: Manifest) -> Iterator[Need]:
     """A Secret is named in fields that are called so: a new one needs no line here."""
-    for key, inner, place in _entries(value, path):
+    for key, inner, place in _walk(spec, "spec"):
         name = ""
         if key.endswith(("SecretRef", "secretRef", "secretKeyRef", "imagePullSecrets[]")) or key == "secret":
             name = _text(inner, "secretName") or _text(inner, "name")
         elif key.endswith("SecretName") and isinstance(inner, str):
             name = inner
         if name:
-            yield _need(Permission("get", "", SECRETS.plural, namespace, name), place)
-        else:
-            yield from _secrets(namespace, inner, place)
+            yield change.need(place, "get", SECRETS, name)
 
 
-def _executed(namespace: str, value: Any, path: str = "spec") -> Iterator[Need]:
+def _executed(change: _Change, spec: Manifest) -> Iterator[Need]:
     """Commands in pods that run: hooks, probes, and those of dumps."""
-    for key, inner, place in _entries(value, path):
+    for key, inner, place in _walk(spec, "spec"):
         in_container = isinstance(inner, Mapping) and (key == "exec" or (key == "command" and "dump" in inner))
         if in_container or place.startswith("spec.recovery.probes["):
-            yield _need(Permission("create", "", PODS.plural, namespace, subresource="exec"), place)
-        else:
-            yield from _executed(namespace, inner, place)
+            yield change.need(place, "create", PODS, subresource="exec")
 
 
-def _stores(namespace: str, value: Any, path: str = "spec") -> Iterator[Need]:
+def _stores(change: _Change) -> Iterator[Need]:
     """Asked where the object is, and not where the store is: there its `usagePolicy` says who is let in."""
-    for key, inner, place in _entries(value, path):
+    for key, inner, place in _walk(change.spec, "spec"):
         if key == "storeRef" and isinstance(inner, Mapping):
-            yield _need(Permission("use", GROUP, BACKUP_STORES.plural, namespace, _text(inner, "name")), place)
-        else:
-            yield from _stores(namespace, inner, place)
+            # A grant for a store of one's own is none for one of the same name elsewhere.
+            elsewhere = _text(inner, "namespace") not in ("", change.namespace)
+            yield change.need(place, "use", BACKUP_STORES, "" if elsewhere else _text(inner, "name"))
 
 
-def _entries(value: Any, path: str) -> Iterator[tuple[str, Any, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield key, inner, f"{path}.{key}"
-    elif isinstance(value, list | tuple):
-        key = path.rpartition(".")[2]
-        for index, inner in enumerate(value):
-            yield f"{key}[]", inner, f"{path}[{index}]"
+def _walk(value: Any, path: str) -> Iterator[tuple[str, Any, str]]:
+    """Everything that is in a value: its key (`names[]` for an item of `names`), itself, and where it is."""
+    left, count = [(value, path, 0)], 0
+    while left:
+        inner, place, depth = left.pop()
+        last = place.rpartition(".")[2].partition("[")[0]
+        entries: list[tuple[str, Any, str]] = []
+        if isinstance(inner, Mapping):
+            entries = [(str(key), each, f"{place}.{key}") for key, each in inner.items()]
+        elif isinstance(inner, list | tuple):
+            entries = [(f"{last}[]", each, f"{place}[{index}]") for index, each in enumerate(inner)]
+        count += len(entries)
+        if depth > _DEEPEST or count > _MOST_NODES:
+            raise ReviewError("an object of that size, or that depth, is not reviewed")
+        for entry in entries:
+            yield entry
+            if entry[0] not in _FREE:
+                left.append((entry[1], entry[2], depth + 1))
 
 
-def _need(permission: Permission, why: str) -> Need:
-    return Need((permission,), why)
+def _annotated(change: _Change, names: tuple[str, ...], permission: Permission) -> Iterator[Need]:
+    for name in names:
+        if _annotation(change.new, name) != _annotation(change.old, name):
+            yield Need((permission,), f"metadata.annotations[{name}]")
 
 
-def _pods(namespace: str) -> Permission:
-    return Permission("create", "", PODS.plural, namespace)
+def _owners(manifest: Manifest | None) -> set[tuple[str, str, bool]]:
+    """Which of our objects it says that it belongs to, and whether they control it."""
+    found = at(manifest, "metadata").get("ownerReferences")
+    owners = found if isinstance(found, list | tuple) else ()
+    return {
+        (_text(owner, "kind"), _text(owner, "uid"), bool(at(owner).get("controller")))
+        for owner in owners
+        if _text(owner, "apiVersion").partition("/")[0] == GROUP
+    }
 
 
 def _without(spec: Manifest, names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if name not in names}
 
 
-def _annotation(manifest: Manifest, name: str) -> str:
+def _annotation(manifest: Manifest | None, name: str) -> str:
     return _text(manifest, "metadata", "annotations", name)
 
 

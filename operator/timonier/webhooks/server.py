@@ -19,6 +19,8 @@ __all__ = ["BODY_LIMIT", "LEAVING", "Page", "application", "listen", "server_con
 
 BODY_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one request. A list is converted in one: 32 MiB are some ten thousand Applications."""
+_LIMITS: Final = {"AdmissionReview": 8 * 1024 * 1024, "SubjectAccessReview": 1024 * 1024}
+"""Less for those that are about one object, of which the API server stores no more than 1.5 MiB."""
 _SMALL: Final = 1024 * 1024
 _LARGE_AT_ONCE: Final = 3
 """Requests with a body that is not small that are in memory together: others wait, and small ones pass by."""
@@ -90,6 +92,8 @@ class _Handler:
                 body = await request.read()
         except TimeoutError:
             return web.Response(status=408, text=f"the request did not arrive within {_READ_SECONDS:.0f} s\n")
+        if len(body) > (limit := _LIMITS.get(self._kind, BODY_LIMIT)):
+            return web.Response(status=413, text=f"a {self._kind} has at most {limit} bytes\n")
         try:
             review = reviews.read(body, self._kind)
             del body

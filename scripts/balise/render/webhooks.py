@@ -46,7 +46,9 @@ def webhook_manifests(csv: Manifest, options: Options, targets: tuple[str, ...])
             manifests += _managed(entry["name"], options.namespace)
         else:
             manifests += _own(csv, entry, definitions, options.namespace)
-    return manifests + _configurations(definitions, options, targets, by_manager=by_manager)
+    owned = csv["spec"].get("customresourcedefinitions", {}).get("owned") or ()
+    groups = frozenset(each["name"].partition(".")[2] for each in owned)
+    return manifests + _configurations(definitions, options, targets, groups, by_manager=by_manager)
 
 
 def converted(crd: Manifest, csv: Manifest, options: Options) -> Manifest:
@@ -147,9 +149,17 @@ def _client(definition: Manifest, options: Options) -> Manifest:
 
 
 def _configurations(
-    definitions: Sequence[Manifest], options: Options, targets: tuple[str, ...], *, by_manager: bool
+    definitions: Sequence[Manifest],
+    options: Options,
+    targets: tuple[str, ...],
+    groups: frozenset[str],
+    *,
+    by_manager: bool,
 ) -> list[Manifest]:
-    """One configuration for each admission webhook. The operator's own namespace is left alone: it must start first."""
+    """One configuration for each admission webhook. The operator's own namespace is left alone: it must start first.
+
+    Not so for webhooks about the bundle's own kinds alone: nothing of the operator's start is one of these.
+    """
     label = "kubernetes.io/metadata.name"
     if targets:
         where = {"key": label, "operator": "In", "values": sorted(targets)}
@@ -167,8 +177,10 @@ def _configurations(
         webhook |= {
             "name": name,
             "clientConfig": _client(definition, options),
-            "namespaceSelector": {"matchExpressions": [where]},
         }
+        asked = {group for rule in definition.get("rules") or () for group in rule.get("apiGroups") or ()}
+        if targets or not asked or not asked <= groups:
+            webhook["namespaceSelector"] = {"matchExpressions": [where]}
         manifests.append(
             {
                 "apiVersion": "admissionregistration.k8s.io/v1",

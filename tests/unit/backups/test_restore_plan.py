@@ -191,6 +191,13 @@ def test_hooks_come_first_and_last_and_probes_before_what_undoes() -> None:
     assert probe_of(in_place, "Resume") is None
 
 
+def test_the_plan_follows_the_status_within_a_turn() -> None:
+    run = run_of(restore(), {"method": "Files"})
+    assert run.replan is not None
+    told = {plan.name: plan.when for plan in run.replan({"quiesced": True, "method": "Files"})}
+    assert (told["Stop"], told["Restart"]) == ("Never", "Failure")
+
+
 def test_without_a_safety_backup_and_into_a_claim_there_are_fewer_steps() -> None:
     place = {"inPlace": {**IN_PLACE["inPlace"], "safetyBackup": False}}
     assert "SafetyBackup" not in whens(restore(to=place))

@@ -16,8 +16,8 @@ from timonier.runs.background import Background
 from timonier.runs.hearing import RESULT_LINE, Hearing
 from timonier.runs.outcome import Outcome
 
-JOB: Manifest = {"metadata": {"namespace": "shop", "name": "nightly-transfer-1",
-                              "ownerReferences": [{"kind": "Backup", "name": "nightly"}]}}  # fmt: skip
+OWNERS = [{"kind": "Other", "name": "x"}, {"kind": "Backup", "name": "nightly", "controller": True}]
+JOB: Manifest = {"metadata": {"namespace": "shop", "name": "nightly-transfer-1", "ownerReferences": OWNERS}}
 GOOD = {"ok": True, "files": 2}
 
 
@@ -48,6 +48,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, said: dict[str, Any] | str | None, *p
             await asyncio.sleep(0)
         again = hear.outcome(JOB, pods, {"Backup": BACKUPS})
         assert background.under_way == 0
+        assert hear.outcome({"metadata": {"namespace": "shop"}}, pods, {"Backup": BACKUPS}) is None
         return [*seen, first, again]
 
     monkeypatch.setattr(hearing, "line_said", line)

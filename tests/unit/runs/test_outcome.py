@@ -15,6 +15,7 @@ from timonier.runs.outcome import (
     has_succeeded,
     next_look,
     outcome_of,
+    probe_outcome,
     progress_of,
 )
 from timonier.runs.reasons import Reason
@@ -128,3 +129,19 @@ def test_a_command_says_how_it_ended_by_its_exit_code() -> None:
     assert command_outcome(FAILED, [], failed).error is Reason.INTERRUPTED
     late = command_outcome(job(type="Failed", reason="DeadlineExceeded"), [], failed)
     assert (late.error, "in time" in late.message) == (failed, True)
+
+
+def test_a_probe_whose_pod_others_ended_has_no_verdict_yet() -> None:
+    disrupted = pod(code=1, reason="Error")
+    disrupted["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    for ended, reason in (
+        (pod(code=3, reason="Error"), Reason.VERIFICATION_FAILED),
+        (pod(code=137, reason="OOMKilled"), Reason.VERIFICATION_FAILED),
+        (pod(code=137, reason="Error"), Reason.INTERRUPTED),
+        (pod(code=143, reason="Error"), Reason.INTERRUPTED),
+        (disrupted, Reason.INTERRUPTED),
+    ):
+        assert probe_outcome(FAILED, [ended]).error is reason
+    assert probe_outcome(COMPLETE, [pod(code=143)]).error is None
+    late = job(type="Failed", reason="DeadlineExceeded")
+    assert probe_outcome(late, [pod(code=143, reason="Error")]).error is Reason.VERIFICATION_FAILED

@@ -307,3 +307,15 @@ def test_whatever_happens_no_step_begins_twice_the_same_and_the_last_one_ends_it
         assert ("Resume", 1) in begun
         assert (("BringBack", 1) in begun) == (states(run)["BringBack"] != "Skipped")
         assert (states(run)["BringBack"] == "Skipped") == ("Failed" not in states(run).values())
+
+
+def test_what_went_well_is_not_undone_for_what_fails_in_the_end() -> None:
+    failed = Outcome(Reason.HOOK_FAILED, "nobody answers")
+    run, begun, _ = follow(a_run(), DONE, DONE, failed)
+    assert begun == ["Quiesce 1", "Load 1", "Resume 1"]
+    assert states(run) == {"Quiesce": "Succeeded", "Load": "Succeeded", "BringBack": "Skipped", "Resume": "Failed"}
+    assert verdict(run, "Succeeded") == ("False", "HookFailed")
+    broken = Outcome(Reason.MISMATCH, "not the same")
+    run, begun, _ = follow(a_run(), DONE, broken, DONE, failed)
+    assert begun == ["Quiesce 1", "Load 1", "BringBack 1", "Resume 1"]
+    assert verdict(run, "Succeeded") == ("False", "Mismatch")

@@ -68,7 +68,10 @@ def test_a_request_is_refused_with_what_it_lacks_and_allowed_with_it() -> None:
     refused = answer(ApiServer(), review(ALICE))
     assert refused["allowed"] is False
     assert (refused["status"]["code"], refused["status"]["reason"]) == (403, "Forbidden")
-    assert "create pods in the namespace shop (for spec.workload)" in refused["status"]["message"]
+    assert (
+        "create pods in the namespace shop or create deployments.apps in the namespace shop (for spec.workload)"
+        in refused["status"]["message"]
+    )
     server = ApiServer(("create", "pods"))
     assert answer(server, review(ALICE)) == {"allowed": True}
     (asked,) = server.asked
@@ -143,7 +146,8 @@ def test_one_of_several_permissions_is_enough() -> None:
 
 
 def test_what_may_not_be_meant_is_said_once() -> None:
-    server = ApiServer(("create", "pods"), ("read-data", "backups"), ("restore", "applications"))
+    server = ApiServer(("create", "pods"), ("create", "persistentvolumeclaims"), ("patch", "deployments"),
+                       ("read-data", "backups"), ("restore", "applications"))  # fmt: skip
     latest = {**APPLICATION, "spec": {"workload": {"image": {"repository": "r"}, "storage": [{"name": "data"}]}}}
     told = answer(server, review(ALICE, latest))["warnings"]
     assert [text.partition(" ")[0] for text in told] == ["spec.workload.image:", "spec.workload.storage"]
