@@ -39,15 +39,18 @@ class Load:
 
     done: int = 0
     failures: list[str] = field(default_factory=list)
+    longest: tuple[float, str] = (0.0, "")
     stop: threading.Event = field(default_factory=threading.Event)
 
     def repeat(self, ask: Callable[[], object], pause: float) -> None:
         """Ask until told to stop."""
         while not self.stop.is_set():
+            began = time.monotonic()
             try:
                 ask()
             except (OSError, RefusedError) as error:
-                self.failures.append(f"{time.monotonic():.1f}: {error}")
+                self.failures.append(f"{ask.__name__} after {time.monotonic() - began:.1f} s: {error}")
+            self.longest = max(self.longest, (time.monotonic() - began, ask.__name__))
             self.done += 1
             time.sleep(pause)
 
@@ -152,8 +155,11 @@ def test_replicas_are_replaced_under_load_without_a_failed_request(
     def write() -> None:
         kube.patch(SIMPLE, namespace, "web", {"metadata": {"labels": {"at": str(time.monotonic_ns())}}})
 
+    kube.apply(application(namespace, "other"))
+
     def reviewed_by_us() -> None:
-        kube.patch(APPLICATIONS, namespace, "web", {"spec": {"config": {"env": {"AT": str(time.monotonic_ns())}}}})
+        # Another one: a patch in the old version takes longer, and would start anew each time without an end.
+        kube.patch(APPLICATIONS, namespace, "other", {"spec": {"config": {"env": {"AT": str(time.monotonic_ns())}}}})
 
     with load(read, read, write, reviewed_by_us) as total:
         for _ in range(2):
@@ -163,6 +169,6 @@ def test_replicas_are_replaced_under_load_without_a_failed_request(
                 assert old.stop() == 0
                 served = total.done
                 kube.wait("requests go on", lambda served=served: total.done > served + 25)
-    print(f"{total.done} requests while 4 replicas were replaced")
+    print(f"{total.done} requests while 4 replicas were replaced; the longest: {total.longest}")
     assert not total.failures
     assert total.done > 100

@@ -38,16 +38,21 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 Outcome = dict[str, Any]
 
+AROUND: Outcome = {
+    "hooks": {when: [{"name": when, "job": {"command": [when]}}] for when in ("pre", "post")},
+    "verify": [{"name": "rows", "job": {"command": ["count"]}}],
+}
+
 
 def scenario(cluster: Any, answer: Callable[[PlayedMovers], None]) -> Callable[[Kube, str], Outcome]:
-    """A backup, and its restore in place with a safety backup."""
+    """A backup, and its restore in place with a safety backup, hooks and a probe."""
 
     def play(kube: Kube, namespace: str) -> Outcome:
         with played(cluster.kubeconfig, namespace) as movers:
             answer(movers)
             kube.apply(*waiting_store(namespace), *application_with_volume(namespace), backup(namespace, "web"))
             wait_over(kube, namespace, "first", seconds=90)
-            kube.apply(restore(namespace, "web"))
+            kube.apply(restore(namespace, "web", **AROUND))
             back = wait_over(kube, namespace, "back", resource=RESTORES, seconds=120)
             kube.wait_condition(namespace, "web", "Ready", seconds=60)
             left = kube.wait("the Jobs of what is over are gone", lambda: _without_jobs(kube, namespace), 30)
