@@ -88,6 +88,7 @@ def test_a_version_that_does_not_stay_well_is_given_up_for_the_one_before(
     assert pod["spec"]["containers"][0]["env"] == [{"name": "VERSION", "value": "1"}]
 
 
+@pytest.mark.slow
 def test_data_that_is_lost_comes_back_from_the_last_good_backup_where_that_is_wanted(
     kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, mover: str, stores: Stores
 ) -> None:

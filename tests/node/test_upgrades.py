@@ -125,6 +125,7 @@ def calls_of(installation: Installation, audit: AuditLog) -> set[Permission]:
     return set(exercised([call for call in audit.calls(installation.user) if call.resource]))
 
 
+@pytest.mark.slow
 def test_migrations_are_undone_by_their_own_commands_with_all_pods_stopped_and_the_operator_killed(
     kube: Kube, kubectl: Kubectl, shop_namespace: str, installation: Installation
 ) -> None:
@@ -166,6 +167,7 @@ def stateful(namespace: str, **workload: Any) -> Manifest:
     )
 
 
+@pytest.mark.slow
 def test_a_stateful_set_comes_back_although_its_pod_never_gets_ready_and_an_image_that_is_not_there_is_noticed_first(
     kube: Kube, kubectl: Kubectl, operator: OperatorProcess, namespace: str, installation: Installation, audit: AuditLog
 ) -> None:
