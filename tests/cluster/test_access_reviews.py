@@ -84,6 +84,15 @@ def object_of(kind: str, namespace: str, spec: dict[str, Any]) -> Manifest:
 
 PODS = ("", "pods", "create")
 STORE_OBJECT = waiting_store("ns")[-1]
+ANYTHING = [
+    PODS,
+    ("", "pods/exec", "create"),
+    ("", "secrets", "get"),
+    ("", "services", "create"),
+    ("", "serviceaccounts", "use"),
+    ("networking.k8s.io", "ingresses", "create"),
+    (GROUP, "backupstores", "use"),
+]
 PATHS = {
     "pods": (application("ns"), [PODS]),
     "service account": (
@@ -154,13 +163,7 @@ PATHS = {
             "Upgrade", "ns", {"targetRef": {"name": "web"}, "fromRevision": "a", "toRevision": "b", "policy": {}}
         ),
         [
-            PODS,
-            ("", "pods/exec", "create"),
-            ("", "secrets", "get"),
-            ("", "services", "create"),
-            ("", "serviceaccounts", "use"),
-            ("networking.k8s.io", "ingresses", "create"),
-            (GROUP, "backupstores", "use"),
+            *ANYTHING,
             (GROUP, "upgrades", "approve"),
         ],
     ),
@@ -172,13 +175,7 @@ PATHS = {
         object_of("Restore", "ns", {"from": FROM, "to": {"newApplication": {"name": "copy"}}}),
         [
             (GROUP, "backups", "read-data", "first"),
-            PODS,
-            ("", "pods/exec", "create"),
-            ("", "secrets", "get"),
-            ("", "services", "create"),
-            ("", "serviceaccounts", "use"),
-            ("networking.k8s.io", "ingresses", "create"),
-            (GROUP, "backupstores", "use"),
+            *ANYTHING,
         ],
     ),
 }

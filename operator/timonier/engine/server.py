@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from timonier.engine import metrics
 
-__all__ = ["Check", "serving"]
+__all__ = ["Check", "exposition", "serving"]
 
 Check = Callable[[], str | None]
 """A health question: None when all is well, else what is wrong."""
@@ -25,11 +25,11 @@ async def serving(
     health = web.Application()
     health.router.add_get("/livez", _probe(livez))
     health.router.add_get("/readyz", _probe(readyz))
-    exposition = web.Application()
-    exposition.router.add_get("/metrics", _metrics)
+    exposed = web.Application()
+    exposed.router.add_get("/metrics", _metrics)
     runners: list[web.AppRunner] = []
     try:
-        for address, application in ((health_address, health), (metrics_address, exposition)):
+        for address, application in ((health_address, health), (metrics_address, exposed)):
             if address:
                 runners.append(await _listen(application, address))
         yield
@@ -56,5 +56,10 @@ def _probe(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web
 
 
 async def _metrics(_: web.Request) -> web.Response:
+    return exposition()
+
+
+def exposition() -> web.Response:
+    """All metrics, as Prometheus reads them."""
     # Prometheus' content type carries a charset, which aiohttp wants apart: the header is set whole instead.
     return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -46,7 +46,7 @@ def _straight(instruction: Instruction, restic: Restic) -> RestoreResult | None:
     if found is None or found.hash != expected:
         volume.discard()
         return None
-    swap({volume: volume.complete(snapshot)})
+    _swap({volume: volume.complete(snapshot)})
     return RestoreResult(snapshot, found.bytes, found.files, found.hash, in_place=False)
 
 
@@ -95,7 +95,7 @@ class _Exchange:
             volume.give_way(self._snapshot)
             self._stage(volume, manifest)
         staged = {volume: ready.get(volume) or volume.complete(self._snapshot) for volume, _ in volumes}
-        swap(staged)
+        _swap(staged)
         return bool(tight)
 
     def _roomy(self, waiting: Sequence[tuple[Volume, Manifest]]) -> set[Volume]:
@@ -144,7 +144,7 @@ class _Exchange:
             self._restic.discard("dump", "--archive", "tar", self._snapshot, volume.source)
 
 
-def swap(staged: dict[Volume, State]) -> None:
+def _swap(staged: dict[Volume, State]) -> None:
     try:
         emptied = {volume: volume.empty(state) for volume, state in staged.items()}
     except PermissionError as error:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from timonier.api.resources import SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS
+from timonier.api.resources import SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Resource
 from timonier.engine.client import Client
 from timonier.webhooks.permissions import Need, Permission
 
@@ -52,9 +52,7 @@ class Access:
     async def own_name(self) -> str:
         """The user that this operator is. Raises ApiError."""
         if self._own is None:
-            body = {"apiVersion": SELF_SUBJECT_REVIEWS.api_version, "kind": SELF_SUBJECT_REVIEWS.kind, "metadata": {}}
-            answer = await self._client.create(SELF_SUBJECT_REVIEWS, body)
-            self._own = str(answer["status"]["userInfo"]["username"])
+            self._own = str((await self._ask(SELF_SUBJECT_REVIEWS))["userInfo"]["username"])
         return self._own
 
     async def subject_of(self, token: str) -> Subject | None:
@@ -63,11 +61,7 @@ class Access:
         known = self._tokens.get(key)
         if known is not None and known[1] > now:
             return known[0]
-        body = {
-            "apiVersion": TOKEN_REVIEWS.api_version, "kind": TOKEN_REVIEWS.kind, "metadata": {},
-            "spec": {"token": token},
-        }  # fmt: skip
-        status = (await self._client.create(TOKEN_REVIEWS, body)).get("status", {})
+        status = await self._ask(TOKEN_REVIEWS, {"token": token})
         if not status.get("authenticated"):
             return None
         if len(self._tokens) >= _MOST:
@@ -96,9 +90,7 @@ class Access:
         key, now = (subject, permission), self._clock()
         if self._allowed.get(key, now) > now:
             return True
-        async with self._turns:
-            answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, _review(subject, permission))
-        status = answer.get("status", {})
+        status = await self._ask(SUBJECT_ACCESS_REVIEWS, _question(subject, permission))
         if not status.get("allowed") or status.get("denied"):
             self._allowed.pop(key, None)
             return False
@@ -107,8 +99,16 @@ class Access:
         self._allowed[key] = now + _REMEMBERED
         return True
 
+    async def _ask(self, resource: Resource, spec: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """The status of a review that is answered at once."""
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}}
+        async with self._turns:
+            answer = await self._client.create(resource, body | ({"spec": spec} if spec is not None else {}))
+        status: Mapping[str, Any] = answer.get("status", {})
+        return status
 
-def _review(subject: Subject, permission: Permission | str) -> dict[str, Any]:
+
+def _question(subject: Subject, permission: Permission | str) -> dict[str, Any]:
     about: dict[str, Any] = {"nonResourceAttributes": {"verb": "get", "path": permission}}
     if isinstance(permission, Permission):
         attributes = {
@@ -127,9 +127,4 @@ def _review(subject: Subject, permission: Permission | str) -> dict[str, Any]:
         "extra": json.loads(subject.extra),
         **about,
     }
-    return {
-        "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
-        "kind": SUBJECT_ACCESS_REVIEWS.kind,
-        "metadata": {},
-        "spec": {name: value for name, value in spec.items() if value},
-    }
+    return {name: value for name, value in spec.items() if value}

@@ -3,10 +3,9 @@
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from timonier.engine import metrics
 from timonier.engine.errors import ApiError
+from timonier.engine.server import exposition
 from timonier.webhooks.access import Access
 
 __all__ = ["METRICS_PATH", "Exposition"]
@@ -34,8 +33,7 @@ class Exposition:
                 return _refused(403, f"{subject.username} may not get {METRICS_PATH}: bind timonier-metrics-reader")
         except ApiError as error:
             return _refused(503, f"it could not be found out who may read this: {error.message}")
-        # Prometheus' content type carries a charset, which aiohttp wants apart: the header is set whole instead.
-        return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return exposition()
 
 
 def _refused(status: int, text: str) -> web.Response:

@@ -136,19 +136,27 @@ def _of_application(change: _Change) -> Iterator[Need]:
         yield change.need("spec.network.service.type", "create", SERVICES)
     if at(spec, "workload").get("storage"):
         yield change.need("spec.workload.storage", "create", PERSISTENT_VOLUME_CLAIMS)
-    yield from _secrets(change, _without(spec, frozenset({"config"})))
-    yield from _executed(change, _without(spec, frozenset({"workload", "config"})))
-    yield from _stores(change)
+    yield from _named(change)
     yield from _of_policies(change)
+
+
+def _named(change: _Change) -> Iterator[Need]:
+    """What stands somewhere in the spec of an Application."""
+    for key, inner, place in _walk(change.spec, "spec"):
+        part = place.split(".")[1]
+        if part != "config":  # its keys are words of the user's
+            yield from _secret(change, key, inner, place)
+        if part not in ("config", "workload"):
+            yield from _executed(change, key, inner, place)
+        if part == "backup" and key == "job":
+            # It runs with the environment of the revision that runs then, which this spec need not name.
+            yield change.need(place, "create", PODS, subresource="exec")
+        yield from _store(change, key, inner, place)
 
 
 def _of_policies(change: _Change) -> Iterator[Need]:
     """What the operator does later, of its own accord, as the Application says."""
     spec = change.spec
-    for key, _inner, place in _walk(at(spec, "backup"), "spec.backup"):
-        if key == "job":
-            # It runs with the environment of the revision that runs then, which this spec need not name.
-            yield change.need(place, "create", PODS, subresource="exec")
     if at(spec, "backup", "verify"):
         yield change.need("spec.backup.verify", "read-data", BACKUPS)
     rungs = at(spec, "recovery").get("ladder")
@@ -167,7 +175,8 @@ def _of_backup(change: _Change) -> Iterator[Need]:
     yield from _marked(change)
     if change.spec == change.before:
         return
-    yield from _stores(change)
+    for entry in _walk(change.spec, "spec"):
+        yield from _store(change, *entry)
     if "storeRef" in change.spec:
         target = _text(change.spec, "targetRef", "name")
         yield change.need("spec.storeRef", "read-data", APPLICATIONS, target)
@@ -181,7 +190,8 @@ def _of_store(change: _Change) -> Iterator[Need]:
     # Whoever makes it anew, with another address, has all backups that name it come there.
     yield change.need("spec", "use", BACKUP_STORES, change.name)
     yield change.need("spec", "create", PODS)
-    yield from _secrets(change, change.spec)
+    for entry in _walk(change.spec, "spec"):
+        yield from _secret(change, *entry)
     if change.spec.get("importBackups", True) is not False:
         # What is found in it is what the latest good backup of an application may be.
         yield change.need("spec.importBackups", "restore", APPLICATIONS)
@@ -193,9 +203,9 @@ def _of_restore(change: _Change) -> Iterator[Need]:
         return  # what it is about cannot change; to end it is no more than to delete it
     spec, place = change.spec, at(change.spec, "to")
     yield change.need("spec.from", "read-data", BACKUPS, _text(spec, "from", "backupRef", "name"))
-    yield from _stores(change)
-    yield from _executed(change, spec)
-    for key, _inner, where in _walk(spec, "spec"):
+    for key, inner, where in _walk(spec, "spec"):
+        yield from _store(change, key, inner, where)
+        yield from _executed(change, key, inner, where)
         if key == "job":
             # It has the Secrets and the account of the application, as whoever executes something in its pods has.
             yield change.need(where, "create", PODS)
@@ -257,33 +267,30 @@ def _account(change: _Change, why: str, name: str) -> Need:
     return Need(tuple(change.own(verb, SERVICE_ACCOUNTS, name) for verb in ("use", "impersonate")), why)
 
 
-def _secrets(change: _Change, spec: Manifest) -> Iterator[Need]:
+def _secret(change: _Change, key: str, inner: Any, place: str) -> Iterator[Need]:
     """A Secret is named in fields that are called so: a new one needs no line here."""
-    for key, inner, place in _walk(spec, "spec"):
-        name = ""
-        if key.endswith(("SecretRef", "secretRef", "secretKeyRef", "imagePullSecrets[]")) or key == "secret":
-            name = _text(inner, "secretName") or _text(inner, "name")
-        elif key.endswith("SecretName") and isinstance(inner, str):
-            name = inner
-        if name:
-            yield change.need(place, "get", SECRETS, name)
+    name = ""
+    if key.endswith(("SecretRef", "secretRef", "secretKeyRef", "imagePullSecrets[]")) or key == "secret":
+        name = _text(inner, "secretName") or _text(inner, "name")
+    elif key.endswith("SecretName") and isinstance(inner, str):
+        name = inner
+    if name:
+        yield change.need(place, "get", SECRETS, name)
 
 
-def _executed(change: _Change, spec: Manifest) -> Iterator[Need]:
-    """Commands in pods that run: hooks, probes, and those of dumps."""
-    for key, inner, place in _walk(spec, "spec"):
-        in_container = isinstance(inner, Mapping) and (key == "exec" or (key == "command" and "dump" in inner))
-        if in_container or place.startswith("spec.recovery.probes["):
-            yield change.need(place, "create", PODS, subresource="exec")
+def _executed(change: _Change, key: str, inner: Any, place: str) -> Iterator[Need]:
+    """A command in pods that run: a hook, a probe, or that of a dump."""
+    in_container = isinstance(inner, Mapping) and (key == "exec" or (key == "command" and "dump" in inner))
+    if in_container or place.startswith("spec.recovery.probes["):
+        yield change.need(place, "create", PODS, subresource="exec")
 
 
-def _stores(change: _Change) -> Iterator[Need]:
+def _store(change: _Change, key: str, inner: Any, place: str) -> Iterator[Need]:
     """Asked where the object is, and not where the store is: there its `usagePolicy` says who is let in."""
-    for key, inner, place in _walk(change.spec, "spec"):
-        if key == "storeRef" and isinstance(inner, Mapping):
-            # A grant for a store of one's own is none for one of the same name elsewhere.
-            elsewhere = _text(inner, "namespace") not in ("", change.namespace)
-            yield change.need(place, "use", BACKUP_STORES, "" if elsewhere else _text(inner, "name"))
+    if key == "storeRef" and isinstance(inner, Mapping):
+        # A grant for a store of one's own is none for one of the same name elsewhere.
+        elsewhere = _text(inner, "namespace") not in ("", change.namespace)
+        yield change.need(place, "use", BACKUP_STORES, "" if elsewhere else _text(inner, "name"))
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any, str]]:
