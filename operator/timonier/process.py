@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from timonier.api.crd import WEBHOOK_SERVICE
+from timonier.api.crd import KINDS, WEBHOOK_SERVICE
 from timonier.api.references import APPLICATION_LABEL, REVISION_LABEL, RUN_LABEL, application_of
 from timonier.api.resources import (
-    APPLICATIONS,
     CONTROLLER_REVISIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     EVENTS,
@@ -66,7 +65,8 @@ __all__ = ["LeaseLostError", "Options", "deployment", "rules", "run", "webhooks"
 
 LEASE_NAME: Final = "timonier"
 DEPLOYMENT: Final = "timonier"
-_MIGRATED: Final = (f"{APPLICATIONS.plural}.{APPLICATIONS.group}",)
+_MIGRATED: Final = tuple(kind.resource for kind in KINDS if kind.older)
+_MIGRATED_NAMES: Final = tuple(f"{resource.plural}.{resource.group}" for resource in _MIGRATED)
 ARCHITECTURES: Final = ("amd64",)
 """What the operator's image is built and tested for."""
 RECONCILERS: Final = (
@@ -268,7 +268,8 @@ class _Replica:
         while not self._options.watch_namespaces:
             pause = _MIGRATION_PERIOD
             try:
-                await migrate(self._client, APPLICATIONS, settle=_DEFINITION_SETTLES)
+                for resource in _MIGRATED:
+                    await migrate(self._client, resource, settle=_DEFINITION_SETTLES)
             except (ApiError, NotLeaderError) as error:
                 logger.warning("could not bring stored objects to the version of today: %s", error)
                 pause = _MIGRATION_RETRY
@@ -360,9 +361,12 @@ def rules() -> dict[str, list[dict[str, Any]]]:
         Rule(SUBJECT_ACCESS_REVIEWS.group, (SUBJECT_ACCESS_REVIEWS.plural,), ("create",)),
         Rule(TOKEN_REVIEWS.group, (TOKEN_REVIEWS.plural,), ("create",)),
         Rule(SELF_SUBJECT_REVIEWS.group, (SELF_SUBJECT_REVIEWS.plural,), ("create",)),
-        Rule(CUSTOM_RESOURCE_DEFINITIONS.group, (CUSTOM_RESOURCE_DEFINITIONS.plural,), ("get",), _MIGRATED),
+        Rule(CUSTOM_RESOURCE_DEFINITIONS.group, (CUSTOM_RESOURCE_DEFINITIONS.plural,), ("get",), _MIGRATED_NAMES),
         Rule(
-            CUSTOM_RESOURCE_DEFINITIONS.group, (f"{CUSTOM_RESOURCE_DEFINITIONS.plural}/status",), ("update",), _MIGRATED
+            CUSTOM_RESOURCE_DEFINITIONS.group,
+            (f"{CUSTOM_RESOURCE_DEFINITIONS.plural}/status",),
+            ("update",),
+            _MIGRATED_NAMES,
         ),
     )
     namespaced = [

@@ -10,6 +10,8 @@ from harness.fixtures import Installation
 from harness.kube import Kube, Manifest, RefusedError, resource_of
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
+from harness.simple_objects import SIMPLE_BACKUP
+from timonier.api.conversion import convert
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUPS,
@@ -262,3 +264,14 @@ def test_a_rule_between_fields_of_two_releases_is_asked_and_what_may_not_be_mean
     latest = application(namespace, workload={"image": {"repository": "registry.example/web"}})
     told = kube.warnings("POST", path, latest, dryRun="All")
     assert [text.partition(":")[0] for text in told] == ["spec.workload.image"]
+
+
+def test_what_a_backup_is_about_cannot_be_changed_by_what_v1alpha1_carries_along(
+    kube: Kube, ready: None, namespace: str
+) -> None:
+    """Who writes v1alpha1 is held to its rules alone, and the annotation that carries the rest is theirs to write."""
+    kube.create(backup(namespace, "web", suspend=True))
+    forged = convert(backup(namespace, "web", store="theirs", suspend=True), "v1alpha1")
+    change = {"metadata": {"annotations": forged["metadata"]["annotations"]}}
+    with pytest.raises(RefusedError, match="storeRef cannot change: a run happens once"):
+        kube.patch(SIMPLE_BACKUP, namespace, "first", change)

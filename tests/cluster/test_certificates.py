@@ -17,7 +17,7 @@ from harness.applications import application
 from harness.fixtures import Installation
 from harness.kube import SECRETS, Kube, RefusedError
 from harness.operator_process import OperatorProcess
-from harness.simple_applications import SIMPLE, definition, wait_for_conversion
+from harness.simple_objects import SIMPLE, definition, wait_for_conversion
 from timonier.api.resources import APPLICATIONS
 from timonier.webhooks.authority import SECRET_NAME
 

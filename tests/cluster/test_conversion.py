@@ -1,4 +1,4 @@
-"""Both versions of an Application, as the real API server serves them through the operator's conversion webhook."""
+"""Both versions of Applications and Backups, as the real API server serves them through the conversion webhook."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +11,24 @@ import pytest
 import yaml
 
 from harness.applications import PORTS, application
+from harness.backups import backup, wait_over
 from harness.fixtures import Installation, Kubectl
 from harness.kube import CRDS, Kube, Manifest, RefusedError
+from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
-from harness.simple_applications import DEFINITION, SIMPLE, apply, definition, simple, wait_for_conversion
+from harness.simple_objects import (
+    BACKUP_DEFINITION,
+    DEFINITION,
+    SIMPLE,
+    SIMPLE_BACKUP,
+    apply,
+    definition,
+    simple,
+    simple_backup,
+    wait_for_conversion,
+)
 from timonier.api.conversion import STASH
-from timonier.api.resources import APPLICATIONS, DEPLOYMENTS, GROUP
+from timonier.api.resources import APPLICATIONS, BACKUPS, DEPLOYMENTS, GROUP, Resource
 
 pytestmark = pytest.mark.cluster
 
@@ -135,6 +147,31 @@ def test_a_forged_stash_changes_nothing(kube: Kube, converting: OperatorProcess,
     assert kube.get(APPLICATIONS, namespace, "web") is None
 
 
+def test_a_backup_in_the_simple_form_is_made_and_shown_in_both(
+    cluster: Any, kube: Kube, kubectl: Kubectl, converting: OperatorProcess, namespace: str
+) -> None:
+    policy = {"storeRef": {"name": "shelf"}}
+    with played(cluster.kubeconfig, namespace):
+        kube.apply(*waiting_store(namespace, "shelf"), *application_with_volume(namespace, backup=policy))
+        apply(kube, simple_backup(namespace, type="full"))
+        made = wait_over(kube, namespace, "first", seconds=40)
+    assert made["spec"]["method"] == "Files"
+    assert made["status"]["snapshotID"]
+    shown = kube.request("GET", SIMPLE_BACKUP.url(namespace, "first"))
+    assert shown["spec"] == {"application": "web", "type": "full", "keepForever": False}
+    assert shown["status"] == {"state": "Succeeded", "size": made["status"]["size"]}
+    row = kubectl("get", f"backup.v1alpha1.{GROUP}", "first", "--namespace", namespace, "--no-headers").split()
+    assert row[:4] == ["first", "web", "Succeeded", "full"]
+    kube.patch(SIMPLE_BACKUP, namespace, "first", {"spec": {"keepForever": True}})
+    kept = kube.get(BACKUPS, namespace, "first")
+    assert kept is not None
+    assert kept["spec"] == made["spec"] | {"retain": "Forever"}
+    assert kept["status"] == made["status"]
+    assert STASH not in kept["metadata"].get("annotations", {})
+    with pytest.raises(RefusedError, match="application cannot change"):
+        kube.patch(SIMPLE_BACKUP, namespace, "first", {"spec": {"application": "other"}})
+
+
 @contextmanager
 def unreachable(kube: Kube, namespace: str, name: str) -> Iterator[None]:
     """For the life of the block nobody listens where the API server looks for conversion; then all is as before."""
@@ -206,21 +243,27 @@ def test_objects_stored_in_the_old_version_are_migrated(
     """A cluster from before: v1alpha1 is what is stored. A new definition comes, then a new replica of the operator."""
     before = operator_factory()
     wait_for_conversion(kube, namespace)
-    kube.apply(application(namespace, "probe", suspend=True))
+    kube.apply(application(namespace, "probe", suspend=True), backup(namespace, "web", "probe", suspend=True))
     store_as(kube, "v1alpha1")
-    kube.wait("the API server stores v1alpha1", lambda: moves(kube, namespace, "probe"))
+    kube.wait("the API server stores v1alpha1", lambda: moves(kube, APPLICATIONS, namespace, "probe"))
+    kube.wait("of Backups, too", lambda: moves(kube, BACKUPS, namespace, "probe"))
     for n in range(20):
         apply(kube, simple(namespace, f"old-{n:02}", ports=[8080]))
+        apply(kube, simple_backup(namespace, f"old-{n:02}", type="dump"))
     store_as(kube, "v1")
-    assert set(stored_versions(kube)) == {"v1alpha1", "v1"}
+    assert set(stored_versions(kube, DEFINITION)) == set(stored_versions(kube, BACKUP_DEFINITION)) == {"v1alpha1", "v1"}
     after = operator_factory()
     before.stop()
-    kube.wait("only v1 is stored", lambda: stored_versions(kube) == ["v1"], seconds=90)
+    kube.wait("only v1 is stored", lambda: stored_versions(kube, DEFINITION) == ["v1"], seconds=90)
+    kube.wait("of Backups, too", lambda: stored_versions(kube, BACKUP_DEFINITION) == ["v1"], seconds=90)
     after.stop()
     for n in range(20):  # nobody converts any more: what can be read as v1 is stored as v1
         found = kube.get(APPLICATIONS, namespace, f"old-{n:02}")
         assert found is not None
         assert found["spec"]["workload"]["ports"][0]["containerPort"] == 8080
+        saved = kube.get(BACKUPS, namespace, f"old-{n:02}")
+        assert saved is not None
+        assert saved["spec"]["method"] == "Command"
 
 
 def test_a_list_of_500_objects_is_converted_for_3_ms_of_cpu_each_at_most(
@@ -248,12 +291,12 @@ def test_a_list_of_500_objects_is_converted_for_3_ms_of_cpu_each_at_most(
             "process_cpu_seconds_total",
         )
     )
+    assert objects >= 200
     print(f"{cpu / objects * 1000:.2f} ms of CPU an object, {objects:.0f} objects")
     print(
         f"500 as v1alpha1: {min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f} ms (as v1: {stored * 1000:.0f} ms); "
         f"one: median {single[100] * 1000:.1f} ms, p99 {single[197] * 1000:.1f} ms"
     )
-    assert objects >= 200
     assert cpu / objects < 0.003
 
 
@@ -290,30 +333,31 @@ def readable(kube: Kube, namespace: str, name: str) -> bool:
     return True
 
 
-def moves(kube: Kube, namespace: str, name: str) -> bool:
+def moves(kube: Kube, resource: Resource, namespace: str, name: str) -> bool:
     """An empty change moves the object: it is stored in another version than before."""
-    before = kube.get(APPLICATIONS, namespace, name)
-    after = kube.patch(APPLICATIONS, namespace, name, {})
+    before = kube.get(resource, namespace, name)
+    after = kube.patch(resource, namespace, name, {})
     assert before is not None
     return bool(after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"])
 
 
 def store_as(kube: Kube, version: str) -> None:
-    def tried() -> bool:
-        wanted = definition(kube)
+    def tried(name: str) -> bool:
+        wanted = definition(kube, name)
         for each in wanted["spec"]["versions"]:
             each["storage"] = each["name"] == version
         try:
-            kube.request("PUT", CRDS.url(None, DEFINITION), wanted)
+            kube.request("PUT", CRDS.url(None, name), wanted)
         except RefusedError as error:
             if error.status != 409:  # the API server's own controllers write to it, too
                 raise
             return False
         return True
 
-    kube.wait("the definition is changed", tried)
+    for name in (DEFINITION, BACKUP_DEFINITION):
+        kube.wait("the definition is changed", lambda name=name: tried(name))
 
 
-def stored_versions(kube: Kube) -> list[str]:
-    versions: list[str] = definition(kube)["status"]["storedVersions"]
+def stored_versions(kube: Kube, name: str) -> list[str]:
+    versions: list[str] = definition(kube, name)["status"]["storedVersions"]
     return versions

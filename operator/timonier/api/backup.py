@@ -10,9 +10,13 @@ from timonier.api.metadata import Metadata
 from timonier.api.policies import Method
 from timonier.api.runs import LocalRef, RunSpec, RunStatus, StoreRef, Time, immutable
 
-__all__ = ["Backup", "BackupReason", "BackupSpec", "BackupStatus", "Imported"]
+__all__ = ["FIXED", "Backup", "BackupReason", "BackupSpec", "BackupStatus", "Imported"]
 
 BackupReason = Literal["Manual", "Scheduled", "PreUpgrade", "PreRestore", "PreScaleIn", "PreDelete", "Imported"]
+
+
+FIXED = ("targetRef", "storeRef", "method", "reason", "imported", "scheduledTime")
+"""Fields of the spec that stay as they were created."""
 
 
 class Imported(Model):
@@ -23,7 +27,7 @@ class Imported(Model):
 
 
 def _rules() -> dict[str, Any]:
-    kept = immutable("targetRef", "storeRef", "method", "reason", "imported", "scheduledTime")
+    kept = immutable(*FIXED)
     own = rules(
         (
             "has(self.imported) == (has(self.reason) && self.reason == 'Imported')",

@@ -30,7 +30,7 @@ __all__ = [
     "WEBHOOK_SERVICE",
     "Column",
     "Kind",
-    "Older",
+    "Version",
     "crd",
     "crds",
     "structural",
@@ -64,12 +64,14 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Older:
-    """A version that is served beside the one that is stored. Its status and columns are the same."""
+class Version:
+    """One served version of a kind. Its status and columns are those of the version that is stored, if not stated."""
 
-    version: str
+    name: str
     description: str
     spec: type[BaseModel]
+    status: type[BaseModel] | None = None
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Kind:
     short_names: tuple[str, ...] = ()
     scale: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Mapping[str, str], ...] = ()
-    older: tuple[Older, ...] = ()
+    older: tuple[Version, ...] = ()
 
 
 def _reason(condition: str) -> str:
@@ -133,7 +135,7 @@ APPLICATION: Final = Kind(
         },
     ),
     older=(
-        Older(
+        Version(
             "v1alpha1",
             "A containerised application in a few simple fields; only spec.image is required. Version v1 says the "
             "same and more: what an Application has beyond these fields is kept when it is written in this version.",
@@ -180,6 +182,22 @@ BACKUP: Final = Kind(
         Column("Message", _SUCCEEDED, "Why it is so.", priority=1),
     ),
     rules=(_run_name(63),),
+    older=(
+        Version(
+            "v1alpha1",
+            "One backup of an application's data in a few simple fields; only spec.application is required. Version v1 "
+            "says the same and more: what a Backup has beyond these fields is kept when it is written in this version.",
+            v1alpha1.BackupSpec,
+            v1alpha1.BackupStatus,
+            (
+                Column("App", ".spec.application", "Application whose data it is."),
+                Column("State", ".status.state", "How far it is."),
+                Column("Type", ".spec.type", "How it is made, where that is stated."),
+                Column("Size", ".status.size", "Bytes of data in it."),
+                Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date"),
+            ),
+        ),
+    ),
 )
 
 RESTORE: Final = Kind(
@@ -250,24 +268,24 @@ def crd(kind: Kind) -> dict[str, Any]:
             },
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "versions": [
-                _version(kind, resource.version, kind.description, kind.spec, stored=True),
-                *(_version(kind, each.version, each.description, each.spec, stored=False) for each in kind.older),
+                _version(kind, Version(resource.version, kind.description, kind.spec), stored=True),
+                *(_version(kind, each, stored=False) for each in kind.older),
             ],
         }
         | ({"conversion": _conversion()} if kind.older else {}),
     }
 
 
-def _version(kind: Kind, name: str, description: str, spec: type[BaseModel], *, stored: bool) -> dict[str, Any]:
+def _version(kind: Kind, version: Version, *, stored: bool) -> dict[str, Any]:
     # The numbers of pods stand at other paths in other versions; autoscalers and kubectl use the first one.
     scale = {"scale": dict(kind.scale)} if stored and kind.scale else {}
     return {
-        "name": name,
+        "name": version.name,
         "served": True,
         "storage": stored,
-        "schema": {"openAPIV3Schema": _schema(kind, description, spec)},
+        "schema": {"openAPIV3Schema": _schema(kind, version)},
         "subresources": {"status": {}} | scale,
-        "additionalPrinterColumns": [column.manifest() for column in kind.columns],
+        "additionalPrinterColumns": [column.manifest() for column in version.columns or kind.columns],
     }
 
 
@@ -280,18 +298,18 @@ def _conversion() -> dict[str, Any]:
     }
 
 
-def _schema(kind: Kind, description: str, spec: type[BaseModel]) -> dict[str, Any]:
+def _schema(kind: Kind, version: Version) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
-        "description": description,
+        "description": version.description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema that this object is written in."},
             "kind": {"type": "string", "description": f"Always {kind.resource.kind}."},
             # Declared, so that a rule can point to it.
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
-            "spec": structural(spec) | {"description": "What is wanted."},
-            "status": structural(kind.status) | {"description": "What the operator observes."},
+            "spec": structural(version.spec) | {"description": "What is wanted."},
+            "status": structural(version.status or kind.status) | {"description": "What the operator observes."},
         },
     }
     return schema | ({"x-kubernetes-validations": [dict(rule) for rule in kind.rules]} if kind.rules else {})

@@ -1,16 +1,18 @@
-"""The Application kind, v1alpha1: the simple form. Served beside v1, which is what is stored.
+"""The kinds Application and Backup, v1alpha1: the simple form. Served beside v1, which is what is stored.
 
-What a field means in v1 is decided in conversion.py; whatever v1 has beyond these fields is kept, and not shown here.
+What a field means in v1 is decided by the lenses that conversion.py looks through; whatever v1 has beyond these fields
+is kept, and not shown here.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from timonier.api.application import Config, DeletionPolicy
-from timonier.api.fields import ATOMIC, DEFAULTED, EnvName, Model, PortNumber, Quantity, Text, rules, spelt
+from timonier.api.fields import ATOMIC, DEFAULTED, DnsName, EnvName, Model, PortNumber, Quantity, Text, rules, spelt
+from timonier.api.runs import Phase, immutable
 
-__all__ = ["ApplicationSpec"]
+__all__ = ["ApplicationSpec", "BackupSpec", "BackupStatus"]
 
 _PATH_PART = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 _IMAGE = (
@@ -96,3 +98,28 @@ class ApplicationSpec(Model):
         description="What happens to the application's volumes when the Application is deleted.",
         json_schema_extra=DEFAULTED,
     )
+
+
+class BackupSpec(Model):
+    """What is backed up, in the simple form."""
+
+    model_config = ConfigDict(json_schema_extra=immutable("application", "type"))
+    application: DnsName = Field(description="Application whose data is backed up.")
+    type: Literal["full", "snapshot", "dump"] | None = Field(
+        default=None,
+        description="How: its files, snapshots of its volumes, or what its dump command writes; as its backup policy "
+        "says if unset.",
+    )
+    keep_forever: bool = Field(
+        default=False,
+        description="Whether it stays when its backup policy would let it go.",
+        json_schema_extra=DEFAULTED,
+    )
+    cancel: bool | None = Field(default=None, description="End the backup as soon as what it began is undone.")
+
+
+class BackupStatus(Model):
+    """How far the backup is, in the simple form."""
+
+    state: Phase | None = Field(default=None, description="How far it is, in a word.")
+    size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")

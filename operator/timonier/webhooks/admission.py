@@ -6,7 +6,6 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admis
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from timonier.api.resources import APPLICATIONS
 from timonier.engine import metrics
 from timonier.engine.errors import ApiError
 from timonier.webhooks.access import Access, Subject
@@ -30,7 +29,7 @@ class Admission:
         """The response to one AdmissionReview. What cannot be found out is refused, and may be tried again."""
         request = review.request
         kind, new, old = _objects(request)
-        if kind == APPLICATIONS.kind and (wrong := broken(at(new, "spec"), at(old, "spec") if old else None)):
+        if wrong := broken(kind, at(new, "spec"), at(old, "spec") if old else None):
             metrics.ADMISSIONS.labels(kind, "invalid").inc()
             return _refused(422, "Invalid", "; ".join(f"{each.field}: {each.message}" for each in wrong))
         asked = needs(kind, new, old)

@@ -6,8 +6,8 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/cust
 import asyncio
 from typing import Any, Final
 
-from timonier.api.conversion import ConversionError, convert
-from timonier.api.resources import APPLICATIONS, GROUP
+from timonier.api.conversion import VIEWS, ConversionError, convert
+from timonier.api.resources import GROUP
 from timonier.engine import metrics
 from timonier.webhooks.reviews import Review, ReviewError
 
@@ -29,17 +29,17 @@ async def answer(review: Review) -> dict[str, Any]:
         for number, manifest in enumerate(objects):
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
-            converted.append(convert(_application(manifest, group), name))
+            converted.append(convert(_object(manifest, group), name))
     except ConversionError as error:
         return {"result": {"status": "Failure", "message": str(error)}}
     metrics.WEBHOOK_OBJECTS.labels(name).inc(len(converted))
     return {"convertedObjects": converted, "result": {"status": "Success"}}
 
 
-def _application(manifest: Any, group: str) -> dict[str, Any]:
+def _object(manifest: Any, group: str) -> dict[str, Any]:
     match manifest:
-        case {"apiVersion": str(version), "kind": APPLICATIONS.kind, "metadata": dict()} if (
-            group == GROUP and version.startswith(f"{GROUP}/") and isinstance(manifest.get("spec", {}), dict)
+        case {"apiVersion": str(version), "kind": str(kind), "metadata": dict()} if (
+            group == GROUP and version.startswith(f"{GROUP}/") and kind in VIEWS
         ):
             return dict(manifest)
-    raise ConversionError(f"only Applications of {GROUP} are converted here")
+    raise ConversionError(f"only these kinds of {GROUP} are converted here: {', '.join(VIEWS)}")

@@ -1,12 +1,17 @@
-"""Rules of v1's Application that its definition cannot have, as they join fields of an earlier release with later ones.
+"""Rules of v1 that its definitions cannot have, or that would not be asked. Pure.
 
-Release 0.1.0 has rules for the whole spec, and OLM v1 refuses an upgrade that changes the rules of a field it knows
-already. New fields have their own rules in the definition; those between old and new ones are here. Pure.
+Release 0.1.0 has rules for the whole spec of an Application, and OLM v1 refuses an upgrade that changes the rules of a
+field it knows already. New fields have their own rules in the definition; those between old and new ones are here.
+
+What of a Backup cannot change is here once more: somebody who writes it in v1alpha1 is held to the rules of that
+version alone, and could change the rest by the annotation that carries it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from timonier.api.backup import FIXED
+from timonier.api.resources import APPLICATIONS, BACKUPS
 from timonier.webhooks.permissions import at
 
 __all__ = ["Broken", "broken"]
@@ -21,13 +26,21 @@ class Broken(NamedTuple):
     message: str
 
 
-def broken(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> tuple[Broken, ...]:
-    """The rules that a spec breaks, bar those that it broke before: these must not hinder another change."""
-    known = set(_broken(old)) if old is not None else set()
-    return tuple(found for found in _broken(new) if found not in known)
+def broken(kind: str, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> tuple[Broken, ...]:
+    """The rules that a new spec breaks, bar those that the old one broke before: these hinder no other change."""
+    if kind == BACKUPS.kind and old is not None:
+        return tuple(
+            Broken(f"spec.{name}", f"{name} cannot change: a run happens once; create another one")
+            for name in FIXED
+            if new.get(name) != old.get(name)
+        )
+    if kind == APPLICATIONS.kind:
+        known = set(_of_application(old)) if old is not None else set()
+        return tuple(found for found in _of_application(new) if found not in known)
+    return ()
 
 
-def _broken(spec: Mapping[str, Any]) -> Iterator[Broken]:
+def _of_application(spec: Mapping[str, Any]) -> Iterator[Broken]:
     workload, backup, upgrade = at(spec, "workload"), at(spec, "backup"), at(spec, "upgrade")
     storage = workload.get("storage") or ()
     if "backup" in spec and backup.get("method", "Files") != "Command" and not storage:

@@ -1,4 +1,4 @@
-"""Rules between fields of an earlier release and later ones: who breaks them, and that nothing else is hindered."""
+"""Rules that no definition has: who breaks them, and that nothing else is hindered."""
 
 from typing import Any
 
@@ -30,5 +30,23 @@ SHARED = [{"name": "data", "accessMode": "ReadWriteMany"}]
     ],
 )
 def test_which_rule_a_spec_breaks(spec: dict[str, Any], field: str | None) -> None:
-    assert [each.field for each in broken(spec, None)] == ([field] if field else [])
-    assert broken({**spec, "suspend": True}, spec) == ()
+    assert [each.field for each in broken("Application", spec, None)] == ([field] if field else [])
+    assert broken("Application", {**spec, "suspend": True}, spec) == ()
+
+
+BACKUP = {"targetRef": {"name": "web"}, "reason": "Manual", "retain": "Policy"}
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({}, []),
+        ({"retain": "Forever", "cancel": True, "suspend": True}, []),
+        ({"storeRef": {"name": "mine"}}, ["spec.storeRef"]),
+        ({"reason": "Imported", "imported": {"run": "r", "snapshot": "s"}}, ["spec.reason", "spec.imported"]),
+    ],
+)
+def test_what_of_a_backup_cannot_change_by_any_version(change: dict[str, Any], fields: list[str]) -> None:
+    assert [each.field for each in broken("Backup", BACKUP | change, BACKUP)] == fields
+    assert broken("Backup", BACKUP | change, None) == ()
+    assert broken("Restore", change, {}) == ()

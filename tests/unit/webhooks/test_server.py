@@ -170,7 +170,7 @@ def test_what_is_no_review_is_refused_and_the_next_is_answered(body: Any, status
     [
         None,
         {},
-        OBJECT | {"kind": "Backup"},
+        OBJECT | {"kind": "Restore"},
         OBJECT | {"apiVersion": "other.dev/v1"},
         OBJECT | {"apiVersion": "timonier.dev/v7"},
         OBJECT | {"spec": []},
