@@ -48,13 +48,14 @@ from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
 from timonier.recovery.reconciler import RecoveryReconciler
 from timonier.runs.background import Background
-from timonier.runs.driver import Driver, Gate
+from timonier.runs.driver import Driver, Gate, Refusal
 from timonier.runs.movers import Movers
 from timonier.upgrades.reconciler import UpgradeReconciler
 from timonier.webhooks import conversion, server
 from timonier.webhooks.access import Access
 from timonier.webhooks.authority import Authority
 from timonier.webhooks.authorization import AUTHORIZE_PATH
+from timonier.webhooks.authorship import Authorship
 from timonier.webhooks.certificates import Lives, Pair, pace
 from timonier.webhooks.definitions import PORT, ROUTES, TARGETS, definitions
 from timonier.webhooks.exposition import METRICS_PATH, Exposition
@@ -167,18 +168,25 @@ class _Replica:
         cache = Cache(primaries=tuple(kind.primary for kind in RECONCILERS), application_of=application_of)
         applier = Applier(client, cache, self._tell_others)
         recorder = EventRecorder(client, instance=options.identity, clock=time.monotonic)
+        access = Access(client, time.monotonic)
         self._cache = cache
         self._background = Background(self._wake)
         self._controllers = tuple(
             Controller(name, reconciler, workers=options.workers, clock=time.monotonic, random=random.random)
             for name, reconciler in _reconcilers(
-                cache, applier, recorder, client, self._background, options.mover_image or mover_image()
+                cache,
+                applier,
+                recorder,
+                client,
+                self._background,
+                options.mover_image or mover_image(),
+                Authorship(access).refusal,
             )
         )
         self.watcher = Watcher(client, cache, _watched_kinds(self._controllers), self._notice,
                                namespaces=options.watch_namespaces)  # fmt: skip
         self._authority = _authority(options, client)
-        self._webhooks = _webhooks(options, self._authority, client, cache)
+        self._webhooks = _webhooks(options, self._authority, access, cache)
 
     async def run(self) -> None:
         stop_watching = asyncio.Event()
@@ -298,10 +306,16 @@ class _Replica:
 
 
 def _reconcilers(
-    cache: Cache, applier: Applier, recorder: EventRecorder, client: Client, background: Background, image: str
+    cache: Cache,
+    applier: Applier,
+    recorder: EventRecorder,
+    client: Client,
+    background: Background,
+    image: str,
+    refusal: Refusal,
 ) -> list[tuple[str, Reconciler]]:
     movers = Movers(cache, applier, client, image, background)
-    driver, gate = Driver(cache, applier, recorder, client, movers, background), Gate()
+    driver, gate = Driver(cache, applier, recorder, client, movers, background, refusal), Gate()
     return [
         ("application", ApplicationReconciler(cache, applier, recorder)),
         ("backuppolicy", BackupPolicyReconciler(driver)),
@@ -329,10 +343,9 @@ def _authority(options: Options, client: Client) -> Authority | None:
     return Authority(client, namespace, WEBHOOK_SERVICE, TARGETS, options.lives, lambda: datetime.now(UTC))
 
 
-def _webhooks(options: Options, authority: Authority | None, client: Client, cache: Cache) -> Webhooks | None:
+def _webhooks(options: Options, authority: Authority | None, access: Access, cache: Cache) -> Webhooks | None:
     if not options.webhook_address:
         return None
-    access = Access(client, time.monotonic)
     answers = {route: answering(access, cache.all) for route, answering in ROUTES.items()}
     pages = {METRICS_PATH: Exposition(access).answer}
     if authority is None:

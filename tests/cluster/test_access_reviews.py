@@ -1,17 +1,19 @@
 """Nobody gains a right through the operator: each way to one is tried by a user who lacks it, and then has it."""
 
+import json
 from typing import Any
 
 import pytest
 
 from harness.applications import PORTS, application
-from harness.backups import backup, restore, wait_over
+from harness.backups import backup, condition, restore, wait_over
 from harness.fixtures import Installation
 from harness.kube import Kube, Manifest, RefusedError, resource_of
 from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
 from harness.simple_objects import SIMPLE_BACKUP
 from timonier.api.conversion import convert
+from timonier.api.references import AUTHOR
 from timonier.api.resources import (
     APPLICATIONS,
     BACKUPS,
@@ -275,3 +277,74 @@ def test_what_a_backup_is_about_cannot_be_changed_by_what_v1alpha1_carries_along
     change = {"metadata": {"annotations": forged["metadata"]["annotations"]}}
     with pytest.raises(RefusedError, match="storeRef cannot change: a run happens once"):
         kube.patch(SIMPLE_BACKUP, namespace, "first", change)
+
+
+def test_applying_twice_changes_nothing_and_only_the_webhook_says_who_wrote_it(
+    alice: Kube, kube: Kube, namespace: str
+) -> None:
+    grant(kube, namespace, "pods", "", "pods", ["create"])
+    manifest = application(namespace)
+    kube.wait("RBAC has taken it up", lambda: answered(alice, manifest), 10)
+    forged = manifest | {"metadata": manifest["metadata"] | {"annotations": {AUTHOR: json.dumps({"username": "bob"})}}}
+    made = alice.create(forged)
+    assert author_of(made) == "alice"
+    for manager in ("tests", "argocd"):
+        for _ in range(2):
+            applied = kube.apply(manifest, manager=manager)
+        again = kube.apply(manifest, manager=manager)
+        assert again["metadata"]["resourceVersion"] == applied["metadata"]["resourceVersion"], "GitOps would see drift"
+    assert author_of(again) == "alice"
+    scaled = kube.patch(APPLICATIONS, namespace, "web", {"spec": {"scaling": {"replicas": 2}}})
+    assert author_of(scaled) == "alice"
+    changed = kube.patch(APPLICATIONS, namespace, "web", {"spec": {"workload": {"image": {"tag": "2"}}}})
+    assert author_of(changed) == kube.whoami()
+    with pytest.raises(RefusedError, match=r"patch deployments\.apps web"):  # to take over is to answer for all of it
+        alice.patch(APPLICATIONS, namespace, "web", {"metadata": {"annotations": {AUTHOR: None}}})
+
+
+def author_of(application: Manifest) -> str:
+    name: str = json.loads(application["metadata"]["annotations"][AUTHOR])["username"]
+    return name
+
+
+def test_what_a_schedule_begins_is_reviewed_again_for_its_author(alice: Kube, kube: Kube, namespace: str) -> None:
+    """Alice's right to the store is taken away after she has written the schedule, and given back."""
+    grant(kube, namespace, "pods", "", "pods", ["create"])
+    grant(kube, namespace, "claims", "", "persistentvolumeclaims", ["create"])
+    grant(kube, namespace, "store", GROUP, "backupstores", ["use"], "offsite")
+    volume, manifest = application_with_volume(namespace, backup={**STORE, "schedule": "@yearly"})
+    kube.apply(*waiting_store(namespace), volume)
+    kube.wait("RBAC has taken it up", lambda: answered(alice, manifest), 10)
+    alice.create(manifest)
+    kube.wait("the schedule is known", lambda: "lastScheduleTime" in status_of(kube, namespace))
+    kube.delete(ROLES, namespace, "store")
+    kube.wait("RBAC has taken it up", lambda: not answered(alice, manifest | renamed(manifest, "other")), 20)
+    kube.patch(APPLICATIONS, namespace, "web", {"status": {"lastScheduleTime": "2025-01-02T00:00:00Z"}}, "status")
+    kube.patch(APPLICATIONS, namespace, "web", {"spec": {"scaling": {"replicas": 0}}})  # the operator looks again
+
+    def healthy() -> Manifest:
+        return condition(kube.get(APPLICATIONS, namespace, "web") or {}, "BackupHealthy")
+
+    kube.wait("it is not begun", lambda: healthy().get("reason") == "AuthorNotPermitted", 30)
+    assert healthy()["status"] == "False"
+    assert f"use backupstores.timonier.dev offsite in the namespace {namespace}" in healthy()["message"]
+    assert healthy()["message"].startswith("alice, who wrote this")
+    assert kube.list(BACKUPS, namespace) == []
+    assert status_of(kube, namespace)["lastScheduleTime"] == "2025-01-02T00:00:00Z", "it is still due"
+    # Somebody who may takes it over, and its time has not passed.
+    over = {"metadata": {"annotations": {AUTHOR: None}}, "spec": {"scaling": {"replicas": 1}}}
+    kube.patch(APPLICATIONS, namespace, "web", over)
+    (made,) = kube.wait("it is begun", lambda: kube.list(BACKUPS, namespace), 30)
+    assert made["spec"]["scheduledTime"].endswith("-01-01T00:00:00Z")
+    kube.wait("all is well again", lambda: healthy().get("reason") != "AuthorNotPermitted")
+
+
+def renamed(manifest: Manifest, name: str) -> Manifest:
+    return {"metadata": {**manifest["metadata"], "name": name}}
+
+
+def status_of(kube: Kube, namespace: str) -> Manifest:
+    found = kube.get(APPLICATIONS, namespace, "web")
+    assert found is not None
+    status: Manifest = found.get("status", {})
+    return status

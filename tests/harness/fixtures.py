@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -14,7 +14,7 @@ from harness.audit import AuditLog
 from harness.kube import CRDS, Kube, Manifest
 from harness.loopback_service import LoopbackService
 from harness.operator_process import OperatorProcess, service_account_kubeconfig, start_operator
-from timonier.api.resources import VALIDATING_WEBHOOK_CONFIGURATIONS
+from timonier.api.resources import MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS, Resource
 
 __all__ = [
     "Installation",
@@ -27,6 +27,7 @@ __all__ = [
     "operator",
     "operator_factory",
     "rendered",
+    "review_configurations",
     "reviewed",
 ]
 
@@ -69,6 +70,11 @@ class Installation:
             self.shared = None
 
 
+REVIEWS: Final[dict[str, Resource]] = {
+    resource.kind: resource for resource in (MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS)
+}
+
+
 def newest_bundle() -> Path:
     """The folder of the bundle with the highest version."""
     return max((REPOSITORY / "bundle").glob("[0-9]*"), key=lambda path: [int(part) for part in path.name.split(".")])
@@ -86,9 +92,13 @@ def install(kube: Kube, webhook_url: str) -> None:
 
     Without the review of requests, which refuses all of them while no replica runs: many a test wants none to run.
     """
-    wanted = (each for each in rendered(webhook_url) if each["kind"] != VALIDATING_WEBHOOK_CONFIGURATIONS.kind)
-    kube.apply(*wanted, manager="administrator")
+    kube.apply(*(each for each in rendered(webhook_url) if each["kind"] not in REVIEWS), manager="administrator")
     kube.wait("the definitions are established", lambda: all(map(established, kube.list(CRDS))))
+
+
+def review_configurations(webhook_url: str) -> list[Manifest]:
+    """What has the API server ask the operator about each request for its kinds."""
+    return [each for each in rendered(webhook_url) if each["kind"] in REVIEWS]
 
 
 def established(crd: Manifest) -> bool:
@@ -162,11 +172,11 @@ def operator_factory(installation: Installation) -> Iterator[Callable[[], Operat
 @pytest.fixture(scope="module")
 def reviewed(kube: Kube, installation: Installation) -> Iterator[None]:
     """The API server has us review each request for our kinds, once a replica has made itself known."""
-    kinds = VALIDATING_WEBHOOK_CONFIGURATIONS.kind
-    (wanted,) = (each for each in rendered(installation.webhook_url) if each["kind"] == kinds)
-    kube.apply(wanted, manager="administrator")
+    wanted = review_configurations(installation.webhook_url)
+    kube.apply(*wanted, manager="administrator")
     yield
-    kube.delete(VALIDATING_WEBHOOK_CONFIGURATIONS, None, wanted["metadata"]["name"])
+    for each in wanted:
+        kube.delete(REVIEWS[each["kind"]], None, each["metadata"]["name"])
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 __all__ = [
     "APPLICATION_LABEL",
+    "AUTHOR",
     "GIVEN_UP",
     "KEEP_LABEL",
     "MADE_FOR",
@@ -17,6 +18,8 @@ __all__ = [
 
 APPLICATION_LABEL: Final = "timonier.dev/application"
 """On everything that belongs to an Application: its name."""
+AUTHOR: Final = "timonier.dev/authored-by"
+"""An annotation of what acts later, by itself: who wrote its spec last, as JSON. Only the webhook writes it."""
 RUN_LABEL: Final = "timonier.dev/run"
 """On the Jobs of runs and stores: the kind, in lower case. By it they are watched."""
 GIVEN_UP: Final = "timonier.dev/given-up"

@@ -15,7 +15,7 @@ from timonier.api.policies import BackupPolicy
 from timonier.api.restore import Restore
 from timonier.backups.retention import KeptBackup, retain
 from timonier.backups.schedule import Decision, ScheduleError, Timing, decide
-from timonier.backups.trial_plan import failed_before, plan_trial
+from timonier.backups.trial_plan import LOOK_AGAIN, failed_before, plan_trial
 from timonier.engine.events import Transition
 from timonier.runs import story
 from timonier.runs.names import shortened
@@ -65,10 +65,12 @@ def plan(
     used: frozenset[str],
     now: datetime,
     trials: Sequence[Restore] = (),
+    refused: str | None = None,
 ) -> Plan:
     """Decide for one Application. `backups` are all of it, `used` the names of those that a run relies on.
 
-    `trials` are the Restores on trial that the policy has had made. Without a policy there is nothing to do, and
+    `trials` are the Restores on trial that the policy has had made. `refused` says why nothing may begin now, though
+    its time has come: it waits, and is asked about again. Without a policy there is nothing to do, and
     nothing to say.
     """
     policy = application.spec.backup
@@ -81,7 +83,7 @@ def plan(
     except ScheduleError as error:
         words = Reason.SCHEDULE_INVALID, f"spec.backup: {error}"
         return _told(application, _standing(good), words, Plan(), now)
-    tried = plan_trial(application, trying, good, trials, now)
+    tried = plan_trial(application, trying, good, trials, now, held=refused is not None)
     status = _standing(good) | dict(tried.status)
     decision: Decision | None = None
     if timing is not None:
@@ -92,6 +94,8 @@ def plan(
         ]
         metadata = application.metadata
         decision = decide(timing, metadata.namespace, metadata.name, last=begun, now=now, running=bool(under_way))
+        if refused is not None and decision.action in ("Start", "Replace"):
+            decision = Decision("Wait", decision.scheduled, now + LOOK_AGAIN)
         handled = decision.scheduled if decision.action in ("Start", "Replace", "Miss") else begun
         status["lastScheduleTime"] = stamp(handled or begun)
         if not policy.suspend:
@@ -99,7 +103,7 @@ def plan(
         made = _acted(application, decision, under_way)
     else:
         made = Plan()
-    words = _health(policy, timing, decision, backups, good, now)
+    words = (Reason.AUTHOR_NOT_PERMITTED, refused) if refused else _health(policy, timing, decision, backups, good, now)
     if words[0] is Reason.BACKED_UP and good is not None and (failed := tried.failed or failed_before(good)):
         words = Reason.TRIAL_FAILED, failed
     going = _going(policy, backups, used, now)

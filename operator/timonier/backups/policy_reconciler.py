@@ -55,6 +55,7 @@ class BackupPolicyReconciler:
         self._applier = driver.applier
         self._recorder = driver.recorder
         self._movers = driver.movers
+        self._refusal = driver.refusal
         self._observer = Observer(driver.cache, driver.applier)
 
     def concerned(self, change: Change) -> Iterable[Request]:
@@ -79,7 +80,11 @@ class BackupPolicyReconciler:
         backups = [found for found in map(_backup, self._cache.about(BACKUPS, request)) if found is not None]
         owned = self._cache.owned(application.metadata.uid)
         trials = [trial for resource, child in owned if resource == RESTORES and (trial := read(Restore, child))]
-        wanted = plan(application, backups, frozenset(self._used(request)), datetime.now(UTC), trials)
+        used, now = frozenset(self._used(request)), datetime.now(UTC)
+        wanted = plan(application, backups, used, now, trials)
+        begins = wanted.create is not None or wanted.trial is not None
+        if begins and (refused := await self._refusal(manifest, "backup")):
+            wanted = plan(application, backups, used, now, trials, refused)
         _show(request, wanted.status)
         if wanted.create is not None:
             # Before the time is remembered as begun: its name makes it one however often it is tried.

@@ -12,7 +12,7 @@ from timonier.api.backup import Backup
 from timonier.api.backup_store import BackupStore
 from timonier.api.moments import moment
 from timonier.api.probes import Hook, Probe
-from timonier.api.references import MADE_FOR
+from timonier.api.references import AUTHOR, MADE_FOR
 from timonier.api.resources import BACKUPS, PERSISTENT_VOLUME_CLAIMS
 from timonier.api.restore import External, InPlace, NewApplication, Restore, Scratch
 from timonier.api.runs import StepStatus
@@ -391,6 +391,10 @@ def new_application(
     if wanted.without_schedule and "backup" in spec:
         spec["backup"] = {name: value for name, value in spec["backup"].items() if name not in ("schedule", "verify")}
     metadata = saved.get("metadata", {})
+    # It acts for whoever has it made: what a store says of an author is anybody's word.
+    annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != AUTHOR}
+    if (author := restore.metadata.annotations.get(AUTHOR)) is not None:
+        annotations[AUTHOR] = author
     return {
         "apiVersion": saved["apiVersion"],
         "kind": saved["kind"],
@@ -398,7 +402,7 @@ def new_application(
             "namespace": restore.metadata.namespace,
             "name": wanted.name,
             "labels": dict(metadata.get("labels") or {}),
-            "annotations": {**(metadata.get("annotations") or {}), RESTORED_BY: restore.metadata.uid},
+            "annotations": annotations | {RESTORED_BY: restore.metadata.uid},
         },
         "spec": spec,
     }

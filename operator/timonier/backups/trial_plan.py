@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from timonier.api.application import Application
@@ -12,11 +12,14 @@ from timonier.api.moments import moment, stamp
 from timonier.api.resources import RESTORES
 from timonier.api.restore import Restore
 from timonier.applications.children import owner_reference
-from timonier.backups.schedule import Timing, decide
+from timonier.backups.schedule import Decision, Timing, decide
 from timonier.runs import story
 from timonier.runs.names import shortened
 
-__all__ = ["Trial", "failed_before", "plan_trial"]
+__all__ = ["LOOK_AGAIN", "Trial", "failed_before", "plan_trial"]
+
+LOOK_AGAIN: Final = timedelta(seconds=30)
+"""After which time it is asked again whether something that is held may begin."""
 
 _LONGEST_NAME: Final = 44
 _KEPT_SECONDS: Final = 7 * 86400
@@ -36,9 +39,15 @@ class Trial:
 
 
 def plan_trial(
-    application: Application, timing: Timing | None, good: Backup | None, trials: Sequence[Restore], now: datetime
+    application: Application,
+    timing: Timing | None,
+    good: Backup | None,
+    trials: Sequence[Restore],
+    now: datetime,
+    *,
+    held: bool = False,
 ) -> Trial:
-    """Decide. `good` is the newest good backup: without one there is nothing to try."""
+    """Decide. `good` is the newest good backup: without one there is nothing to try. `held`: nothing may begin now."""
     ended = [trial for trial in trials if trial.spec.to.scratch and story.is_over(trial.status)]
     ended.sort(key=lambda trial: str(trial.status.get("completionTime", "")))
     verified = {str(trial.status["backup"]): _found(trial) for trial in ended if "backup" in trial.status}
@@ -51,6 +60,8 @@ def plan_trial(
     running = any(trial.spec.to.scratch and not story.is_over(trial.status) for trial in trials)
     metadata = application.metadata
     decision = decide(timing, metadata.namespace, metadata.name, last=begun, now=now, running=running)
+    if held and decision.action in ("Start", "Replace"):
+        decision = Decision("Wait", decision.scheduled, now + LOOK_AGAIN)
     due = decision.scheduled if decision.action in ("Start", "Replace", "Miss") else None
     starts = due is not None and decision.action != "Miss" and good is not None
     return Trial(

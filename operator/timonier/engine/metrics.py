@@ -14,6 +14,7 @@ __all__ = [
     "ADMISSIONS",
     "API_REQUESTS",
     "AUTHORIZATIONS",
+    "AUTHOR_REVIEWS",
     "BACKUP_HEALTHY",
     "BACKUP_LAST_SUCCESS",
     "CACHE_OBJECTS",
@@ -155,6 +156,10 @@ WEBHOOK_TIME = Histogram(
 ADMISSIONS = Counter(
     "timonier_admission_reviews", "Requests whose author's permissions were reviewed, by what came of it.",
     ["kind", "result"], registry=REGISTRY,
+)  # fmt: skip
+AUTHOR_REVIEWS = Counter(
+    "timonier_author_reviews", "Reviews of an Application's author before it does something by itself.",
+    ["part", "result"], registry=REGISTRY,
 )  # fmt: skip
 AUTHORIZATIONS = Counter(
     "timonier_authorization_reviews", "Requests that the API server asked about before RBAC, by the answer.",

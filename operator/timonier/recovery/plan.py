@@ -20,7 +20,9 @@ from timonier.runs.names import shortened
 
 __all__ = ["Plan", "Sight", "backup_before", "failing", "plan"]
 
-SuspendedReason = Literal["Watching", "Disabled", "RunUnderWay", "Storm", "BudgetSpent", "LadderExhausted"]
+SuspendedReason = Literal[
+    "Watching", "Disabled", "RunUnderWay", "Storm", "BudgetSpent", "LadderExhausted", "AuthorNotPermitted"
+]
 
 _LADDER: Final = (Rung(action="RestartPod"), Rung(action="RestartPod"), Rung(action="Alert"))
 _LONGEST_NAME: Final = 40
@@ -34,7 +36,8 @@ class Sight:
     """What is seen. `trouble` is what is the matter now, `probes` are those that fail.
 
     `unwell` of `applications` in the namespace are in trouble. `pause` says what is under way that comes first.
-    `before` is the revision that ran before the present one `revision`, `backup` the last good backup.
+    `before` is the revision that ran before the present one `revision`, `backup` the last good backup. `refused` says
+    why no data may be restored now.
     """
 
     trouble: Trouble | None
@@ -45,6 +48,7 @@ class Sight:
     revision: str | None = None
     before: str | None = None
     backup: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,9 @@ class _Turn:
             event = self._event(ladder[index].action, trouble)
             if event is None:
                 continue
+            if event.action == "RestoreBackup" and self._sight.refused is not None:
+                self._suspend("AuthorNotPermitted", f"{trouble.reason}; {self._sight.refused}")
+                return made
             if event.action != "Alert" and spent >= self._policy.budget.max_actions:
                 seconds = self._policy.budget.window_seconds
                 self._suspend("BudgetSpent", f"{trouble.reason}; {spent} actions in {seconds} s are all there may be")

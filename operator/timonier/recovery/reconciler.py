@@ -6,6 +6,7 @@ What it remembers is in the Application's status, under a manager of its own; pr
 import asyncio
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
@@ -58,6 +59,7 @@ class RecoveryReconciler:
         self._recorder = driver.recorder
         self._client = driver.client
         self._background = driver.background
+        self._refusal = driver.refusal
         self._observer = Observer(driver.cache, driver.applier)
         # From the beginning on: a series that begins with its first event has not increased.
         for action, trouble in itertools.product(get_args(RecoveryAction), TroubleReason):
@@ -85,7 +87,11 @@ class RecoveryReconciler:
         now = datetime.now(UTC)
         trouble = await self._trouble(application, policy, probes, now)
         sight = self._sight(request, manifest, application, trouble, probes)
-        made = plan(request.name, policy, application.status, application.metadata.generation, sight, now)
+        generation = application.metadata.generation
+        made = plan(request.name, policy, application.status, generation, sight, now)
+        if made.began and made.act is not None and made.act.action == "RestoreBackup":
+            sight = replace(sight, refused=await self._refusal(manifest, "recovery"))
+            made = plan(request.name, policy, application.status, generation, sight, now)
         await self._tell(manifest, made)
         if made.act is not None:
             await self._act(request, made.act, sight)

@@ -27,7 +27,7 @@ from timonier.runs.reasons import Reason
 from timonier.runs.steps import APPROVE, PAUSE
 from timonier.runs.turn import Record, Run, Seen, Turn, turn
 
-__all__ = ["Driver", "Gate", "rival_of"]
+__all__ = ["Driver", "Gate", "Refusal", "rival_of"]
 
 _RUNS: Final = (BACKUPS, RESTORES, UPGRADES)
 
@@ -36,6 +36,10 @@ Begin = Callable[[Manifest, StepStatus], Awaitable[Outcome | Progress | None]]
 
 It is given the object as it is after its status was written.
 """
+
+
+Refusal = Callable[[Manifest, str], Awaitable[str | None]]
+"""Why a part of an Application's spec is not carried out now: what its author may not do any more, as a sentence."""
 
 
 class Gate:
@@ -107,6 +111,7 @@ class Driver:
     client: Client
     movers: Movers
     background: Background
+    refusal: Refusal
 
     async def drive(
         self, resource: Resource, manifest: Manifest, run: Run, seen: Seen, record: Record, begin: Begin

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """The BackupStore takes no new backups."""
     STORE_FULL = "StoreFull"
     """The quota of the BackupStore is exceeded."""
+    AUTHOR_NOT_PERMITTED = "AuthorNotPermitted"
+    """Who wrote the Application may not do any more what it would do now."""
     ANOTHER_RUN = "AnotherRun"
     """Another run of the same Application is under way."""
     NOTHING_TO_BACK_UP = "NothingToBackUp"

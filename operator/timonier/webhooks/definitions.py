@@ -1,30 +1,42 @@
 """The webhooks as data: where each is served, by what, and what an installation must tell the API server about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from timonier.api.crd import CONVERSION_PATH, crds
-from timonier.api.resources import CUSTOM_RESOURCE_DEFINITIONS, GROUP, VALIDATING_WEBHOOK_CONFIGURATIONS
+from timonier.api.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    GROUP,
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+    Resource,
+)
 from timonier.webhooks import conversion
 from timonier.webhooks.access import Access
 from timonier.webhooks.admission import REVIEW_PATH, Admission
 from timonier.webhooks.authority import Target
 from timonier.webhooks.authorization import AUTHORIZE_PATH, Authorization
+from timonier.webhooks.authors import AUTHORED
+from timonier.webhooks.authorship import AUTHOR_PATH, Authorship
 from timonier.webhooks.permissions import REVIEWED
 from timonier.webhooks.protection import Lookup
 from timonier.webhooks.reviews import ACCESS_REVIEW, Answer
 
-__all__ = ["PORT", "REVIEW", "ROUTES", "TARGETS", "definitions"]
+__all__ = ["AUTHOR_WEBHOOK", "PORT", "REVIEW_WEBHOOK", "ROUTES", "TARGETS", "definitions"]
 
 PORT: Final = 9443
 """The container's port; the Service in front of it has 443."""
 
-REVIEW: Final = "review.timonier.dev"
-"""The name of the webhook that reviews requests, and without OLM of its configuration."""
+AUTHOR_WEBHOOK: Final = "author.timonier.dev"
+"""The name of the webhook that writes down authors, and without OLM of its configuration."""
+
+REVIEW_WEBHOOK: Final = "review.timonier.dev"
+"""The name of the one that reviews requests."""
 
 ROUTES: Final[Mapping[tuple[str, str], Callable[[Access, Lookup], Answer]]] = {
     (CONVERSION_PATH, "ConversionReview"): lambda _access, _lookup: conversion.answer,
+    (AUTHOR_PATH, "AdmissionReview"): lambda access, _lookup: Authorship(access).answer,
     (REVIEW_PATH, "AdmissionReview"): lambda access, _lookup: Admission(access).answer,
     (AUTHORIZE_PATH, ACCESS_REVIEW): lambda access, lookup: (
         Authorization(access, lookup, lambda: datetime.now(UTC)).answer
@@ -54,29 +66,45 @@ def definitions(deployment: str) -> list[dict[str, Any]]:
         },
         common
         | {
+            "type": "MutatingAdmissionWebhook",
+            "generateName": AUTHOR_WEBHOOK,
+            "webhookPath": AUTHOR_PATH,
+            # Another webhook that changes the spec makes whoever asks its author.
+            "reinvocationPolicy": "IfNeeded",
+            **_admission(AUTHORED),
+        },
+        common
+        | {
             "type": "ValidatingAdmissionWebhook",
-            "generateName": REVIEW,
+            "generateName": REVIEW_WEBHOOK,
             "webhookPath": REVIEW_PATH,
-            "admissionReviewVersions": ["v1"],
-            # Whoever could keep us from answering would get what we would have refused.
-            "failurePolicy": "Fail",
-            "matchPolicy": "Equivalent",
-            "timeoutSeconds": 10,
-            "rules": [
-                {
-                    "apiGroups": [GROUP],
-                    "apiVersions": ["v1"],
-                    "operations": ["CREATE", "UPDATE"],
-                    "resources": [resource.plural for resource in REVIEWED],
-                    "scope": "Namespaced",
-                }
-            ],
+            **_admission(REVIEWED),
         },
     ]
 
 
+def _admission(kinds: Sequence[Resource]) -> dict[str, Any]:
+    return {
+        "admissionReviewVersions": ["v1"],
+        # Whoever could keep us from answering would get what we would have refused.
+        "failurePolicy": "Fail",
+        "matchPolicy": "Equivalent",
+        "timeoutSeconds": 10,
+        "rules": [
+            {
+                "apiGroups": [GROUP],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": [resource.plural for resource in kinds],
+                "scope": "Namespaced",
+            }
+        ],
+    }
+
+
 TARGETS: Final = (
     *(Target(CUSTOM_RESOURCE_DEFINITIONS, name) for name in _converted()),
-    Target(VALIDATING_WEBHOOK_CONFIGURATIONS, REVIEW),
+    Target(MUTATING_WEBHOOK_CONFIGURATIONS, AUTHOR_WEBHOOK),
+    Target(VALIDATING_WEBHOOK_CONFIGURATIONS, REVIEW_WEBHOOK),
 )
 """The objects that say whom the API server trusts, where no OLM fills them in."""

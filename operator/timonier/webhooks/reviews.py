@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "read", "wrapped"]
+__all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "read", "refused", "reviewed", "wrapped"]
 
 ACCESS_REVIEW = "SubjectAccessReview"
 """The one kind of review that is an object of the API itself: it has a spec and a status, and no uid."""
@@ -48,3 +48,22 @@ def wrapped(review: Review, response: Mapping[str, Any]) -> dict[str, Any]:
     if review.kind == ACCESS_REVIEW:
         return {"apiVersion": review.api_version, "kind": review.kind, "status": dict(response)}
     return {"apiVersion": review.api_version, "kind": review.kind, "response": {"uid": review.uid, **response}}
+
+
+def reviewed(request: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, Any] | None]:
+    """Of the request in an AdmissionReview: the kind, the object, and what it was before. Raises ReviewError."""
+    match request:
+        case {
+            "kind": {"kind": str(kind)},
+            "userInfo": {"username": str()},
+            "object": {"metadata": dict()} as new,
+        } if isinstance(new.get("spec") or {}, dict):
+            old = request.get("oldObject")
+            if old is None or (isinstance(old, dict) and isinstance(old.get("spec") or {}, dict)):
+                return kind, new, old
+    raise ReviewError("an admission request has kind, userInfo and object, and oldObject where it changes one")
+
+
+def refused(code: int, reason: str, message: str) -> dict[str, Any]:
+    """The response that does not let a request pass, with the HTTP status that the person gets to see."""
+    return {"allowed": False, "status": {"code": code, "reason": reason, "message": message}}

@@ -9,7 +9,8 @@ import pytest
 from timonier.api.application import Application
 from timonier.api.backup import Backup, Imported
 from timonier.api.backup_store import BackupStore
-from timonier.api.restore import Restore
+from timonier.api.references import AUTHOR
+from timonier.api.restore import NewApplication, Restore
 from timonier.api.runs import StepStatus
 from timonier.backups.restore_plan import (
     Surroundings,
@@ -301,6 +302,19 @@ def test_a_new_application_is_as_it_was_saved_but_makes_no_backups_of_its_own() 
     }
     assert is_own(made, restore(to=NEW))
     assert not is_own(SAVED, restore(to=NEW))
+
+
+def test_a_new_application_acts_for_whoever_has_it_made_and_not_for_whom_the_store_says() -> None:
+    theirs, place = (
+        {**SAVED, "metadata": {**SAVED["metadata"], "annotations": {AUTHOR: "admin"}}},
+        NewApplication(name="copy"),
+    )  # type: ignore[dict-item]
+    for author, annotations in (("alice", {AUTHOR: "alice"}), (None, {})):
+        found = restore(to=NEW)
+        stated = {AUTHOR: author} if author else {}
+        found = found.model_copy(update={"metadata": found.metadata.model_copy(update={"annotations": stated})})
+        made = new_application(theirs, found, place, beside_the_old=False)
+        assert made["metadata"]["annotations"] == annotations | {"timonier.dev/restored-by": "r"}
 
 
 def test_a_copy_leaves_the_way_in_to_the_one_that_has_it() -> None:

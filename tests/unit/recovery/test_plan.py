@@ -140,6 +140,17 @@ def test_what_cannot_help_is_left_out() -> None:
     assert patient.suspended == ("True", "LadderExhausted")  # there is no backup
 
 
+def test_data_that_the_author_may_not_restore_waits_until_they_may() -> None:
+    patient = Patient(**ladder("RestartPod", "RestoreBackup"))
+    patient.turn(LOST)
+    held = patient.turn(LOST, after=10, backup="monday", refused="alice may not")
+    assert (held.act, held.began) == (None, False)
+    assert patient.suspended == ("True", "AuthorNotPermitted")
+    act = patient.turn(LOST, after=10, backup="monday").act
+    assert act is not None
+    assert act.action == "RestoreBackup"
+
+
 def test_nothing_that_changes_data_or_revision_is_on_the_ladder_by_itself() -> None:
     patient = Patient()
     seen: dict[str, Any] = {"revision": "web-3", "before": "web-2", "backup": "monday"}

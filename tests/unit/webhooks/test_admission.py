@@ -1,19 +1,18 @@
 """What a request is answered: by whom it comes, what it lacks, and when nobody can tell. The API server is played."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from timonier.api.resources import SELF_SUBJECT_REVIEWS, Resource
-from timonier.engine.client import Client
-from timonier.engine.errors import ApiError
-from timonier.webhooks.access import Access, Subject
+from harness.played_api_server import OPERATOR, ApiServer, Clock, access
+from timonier.api.references import AUTHOR
+from timonier.webhooks.access import Subject
 from timonier.webhooks.admission import Admission
+from timonier.webhooks.authors import stamp
 from timonier.webhooks.permissions import Need, Permission
 from timonier.webhooks.reviews import Review, ReviewError
 
-OPERATOR = "system:serviceaccount:timonier-system:timonier"
 ALICE = {"username": "alice", "groups": ["a", "b"], "extra": {"scopes": ["x"]}}
 PODS = Permission("create", "", "pods", "shop")
 APPLICATION = {
@@ -22,37 +21,9 @@ APPLICATION = {
 }
 
 
-class ApiServer:
-    """Knows what is granted; `asked` are the specs of the reviews that it answered."""
-
-    def __init__(self, *granted: tuple[str, str]) -> None:
-        self.granted = set(granted)
-        self.asked: list[dict[str, Any]] = []
-        self.down = False
-
-    def unguarded(self) -> "ApiServer":
-        return self
-
-    async def create(self, resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
-        await asyncio.sleep(0)
-        if self.down:
-            raise ApiError(0, "Timeout", "no answer")
-        if resource == SELF_SUBJECT_REVIEWS:
-            return {"status": {"userInfo": {"username": OPERATOR}}}
-        self.asked.append(body["spec"])
-        what = body["spec"]["resourceAttributes"]
-        return {"status": {"allowed": (what["verb"], what["resource"]) in self.granted}}
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def access(server: ApiServer, clock: Clock | None = None) -> Access:
-    return Access(cast(Client, server), clock or Clock())
+def written_by(user: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """The object as the webhook that writes down authors leaves it."""
+    return manifest | {"metadata": manifest["metadata"] | {"annotations": {AUTHOR: stamp(user)}}}
 
 
 def review(user: dict[str, Any], new: Any = APPLICATION, old: Any = None, kind: str = "Application") -> Review:
@@ -65,7 +36,8 @@ def answer(server: ApiServer, asked: Review) -> dict[str, Any]:
 
 
 def test_a_request_is_refused_with_what_it_lacks_and_allowed_with_it() -> None:
-    refused = answer(ApiServer(), review(ALICE))
+    made = written_by(ALICE, APPLICATION)
+    refused = answer(ApiServer(), review(ALICE, made))
     assert refused["allowed"] is False
     assert (refused["status"]["code"], refused["status"]["reason"]) == (403, "Forbidden")
     assert (
@@ -73,7 +45,7 @@ def test_a_request_is_refused_with_what_it_lacks_and_allowed_with_it() -> None:
         in refused["status"]["message"]
     )
     server = ApiServer(("create", "pods"))
-    assert answer(server, review(ALICE)) == {"allowed": True}
+    assert answer(server, review(ALICE, made)) == {"allowed": True}
     (asked,) = server.asked
     assert asked == {
         "user": "alice", "groups": ["a", "b"], "extra": {"scopes": ["x"]},
@@ -148,12 +120,42 @@ def test_one_of_several_permissions_is_enough() -> None:
 def test_what_may_not_be_meant_is_said_once() -> None:
     server = ApiServer(("create", "pods"), ("create", "persistentvolumeclaims"), ("patch", "deployments"),
                        ("read-data", "backups"), ("restore", "applications"))  # fmt: skip
-    latest = {**APPLICATION, "spec": {"workload": {"image": {"repository": "r"}, "storage": [{"name": "data"}]}}}
+    spec = {"workload": {"image": {"repository": "r"}, "storage": [{"name": "data"}]}}
+    latest = written_by(ALICE, APPLICATION) | {"spec": spec}
     told = answer(server, review(ALICE, latest))["warnings"]
     assert [text.partition(" ")[0] for text in told] == ["spec.workload.image:", "spec.workload.storage"]
     assert "warnings" not in answer(server, review(ALICE, {**latest, "spec": {**latest["spec"], "x": 1}}, latest))
     spec = {"from": {"latest": {"application": "web"}},
             "to": {"inPlace": {"application": "web", "safetyBackup": False}}}  # fmt: skip
     restore = {"metadata": {"namespace": "shop", "name": "back"}, "spec": spec}
-    (one,) = answer(server, review(ALICE, restore, kind="Restore"))["warnings"]
+    (one,) = answer(server, review(ALICE, written_by(ALICE, restore), kind="Restore"))["warnings"]
     assert one.startswith("spec.to.inPlace.safetyBackup")
+
+
+def test_an_author_that_the_other_webhook_has_not_written_is_refused() -> None:
+    server = ApiServer(("create", "pods"), ("patch", "deployments"))
+    bob, changed = (
+        {"username": "bob"},
+        APPLICATION | {"spec": {"workload": {"image": {"repository": "other", "tag": "1"}}}},
+    )
+    mine, his = written_by(ALICE, APPLICATION), written_by(bob, APPLICATION)
+    for new, old in ((APPLICATION, None), (his, None), (his, mine), (APPLICATION, mine)):
+        refused = answer(server, review(ALICE, new, old))
+        assert (refused["allowed"], refused["status"]["code"]) == (False, 403)
+        assert "written by the webhook author.timonier.dev alone" in refused["status"]["message"]
+    # Whoever changes what another one wrote does not have it done in that one's name.
+    kept = answer(server, review(ALICE, written_by(bob, changed), his))
+    assert "written by the webhook" in kept["status"]["message"]
+    assert answer(server, review(ALICE, written_by(ALICE, changed), his)) == {"allowed": True}
+    assert answer(server, review(ALICE, his, his)) == {"allowed": True}
+    assert answer(server, review({"username": OPERATOR}, his)) == {"allowed": True}
+
+
+def test_who_takes_an_application_over_needs_what_all_of_it_takes() -> None:
+    bob = {"username": "bob"}
+    mine, his = written_by(ALICE, APPLICATION), written_by(bob, APPLICATION)
+    refused = answer(ApiServer(("create", "pods")), review(ALICE, mine, his))
+    assert "patch deployments.apps web in the namespace shop" in refused["status"]["message"]
+    assert answer(ApiServer(("create", "pods"), ("patch", "deployments")), review(ALICE, mine, his)) == {
+        "allowed": True
+    }
