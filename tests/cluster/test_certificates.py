@@ -30,7 +30,7 @@ REVIEW = {
 }
 # A third of a leaf's life is what its renewal, and each replica's taking it up, may be late on a busy machine.
 LEAF, AUTHORITY = 15.0, 45.0
-RENEWALS, HANDOVERS, REQUESTS = 7, 2, 300
+RENEWALS, HANDOVERS, REQUESTS = 10, 2, 300
 
 
 @dataclass(slots=True)
