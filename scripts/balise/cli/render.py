@@ -31,6 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="who makes the certificates of webhooks (default: what the bundle offers)")  # fmt: skip
     parser.add_argument("--webhook-url", default="", metavar="URL",
                         help="where the API server finds the webhooks of an operator beside the cluster")  # fmt: skip
+    parser.add_argument("--network-policy", default="", choices=["api-server", "none"],
+                        help="let the operator's pods talk to the API server and name servers alone, and be reached at "
+                        "what they serve alone; or do not (default: what the bundle offers)")  # fmt: skip
+    parser.add_argument("--api-server-port", action="append", type=_port, default=[], metavar="PORT",
+                        help="where the API server itself listens; may be repeated (default: 443, 6443)")  # fmt: skip
     parser.add_argument("-o", "--output", default="-", metavar="DIR|-",
                         help="a folder for one file per object, or - for standard output (default)")  # fmt: skip
 
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             pod_security="" if args.pod_security == "none" else args.pod_security,
             certificates=args.certificates,
             webhook_url=args.webhook_url,
+            network_policy=args.network_policy,
+            api_server_ports=tuple(args.api_server_port) or options.API_SERVER_PORTS,
         ),
     )
     if args.output == "-":
@@ -69,6 +76,12 @@ def run(args: argparse.Namespace) -> int:
         )
     sys.stdout.write(f"{len(files)} manifests in {folder}\n")
     return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 1 to 65535")
+    return int(text)
 
 
 def _images(wanted: list[str], used: tuple[str, ...]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from balise.generate.manifests import Manifest
 from balise.model.errors import InputError
 from balise.render.access import operator_access, service_accounts, user_roles
 from balise.render.bundle import Bundle
+from balise.render.network import network_policies
 from balise.render.options import Options, target_namespaces
 from balise.render.webhooks import converted, served, webhook_manifests
 
@@ -30,7 +31,8 @@ def render(bundle: Bundle, options: Options) -> list[Manifest]:
     """Do what OLM does on install, for ``options``; the same input gives the same list. The bundle is not changed.
 
     Raises :class:`InputError` for an install mode that the bundle does not support, for an image to replace that it
-    does not use, for webhooks when nobody is said to make their certificates, and for APIServices.
+    does not use, for webhooks when nobody is said to make their certificates, for an annotation about its network that
+    says nothing known, and for APIServices.
     """
     _must_need_no_olm(bundle.csv)
     targets = target_namespaces(bundle.csv, options)
@@ -42,6 +44,7 @@ def render(bundle: Bundle, options: Options) -> list[Manifest]:
         *user_roles(bundle.csv),
         *(_placed(other, options.namespace) for other in bundle.others),
         *webhook_manifests(bundle.csv, options, targets),
+        *network_policies(bundle, options),
         *(served(each, bundle.csv, options) for each in _deployments(bundle.csv, options, targets)),
     ]
     return sorted(_with_images(manifests, options.images), key=_order)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from balise.generate.manifests import Manifest
 from balise.model.errors import InputError
 
-__all__ = ["Options", "target_namespaces"]
+__all__ = ["API_SERVER_PORTS", "Options", "target_namespaces"]
+
+API_SERVER_PORTS: Final = (443, 6443)
+"""Where API servers mostly listen: behind a cloud's load balancer, and by kubeadm's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,8 @@ class Options:
     ``pod_security`` is the Pod Security level that the namespace enforces, empty for none. ``certificates`` says who
     makes those of webhooks (`operator` or `cert-manager`), empty for what the bundle itself offers; ``webhook_url`` is
     where the API server finds the webhooks of an operator that runs beside the cluster instead of in it.
+    ``network_policy`` says whom the operator may talk to (`api-server`, or `none` for no policy at all), empty for what
+    the bundle itself offers; ``api_server_ports`` are those behind the API server's Service, as policies see them.
     """
 
     namespace: str
@@ -27,6 +33,8 @@ class Options:
     pod_security: str = "restricted"
     certificates: str = ""
     webhook_url: str = ""
+    network_policy: str = ""
+    api_server_ports: tuple[int, ...] = API_SERVER_PORTS
 
 
 def target_namespaces(csv: Manifest, options: Options) -> tuple[str, ...]:
