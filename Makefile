@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test without-cluster unit cluster node lint types generate check-generated bench bench-admission bench-backups bench-upgrades lock clean
+.PHONY: demo picture test without-cluster unit cluster node lint types generate check-generated bench bench-admission bench-backups bench-upgrades images check-images lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -81,6 +81,15 @@ bench-upgrades: $(STAMP)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The images of the last commit, into dist/images; the same commit gives the same digests. IMAGES has options of
+# scripts/images.py, such as `IMAGES="--base-image registry.example/python@sha256:..."`.
+images: $(STAMP)
+	$(BIN)/python scripts/images.py build $(IMAGES)
+
+# Built twice, and compared.
+check-images: $(STAMP)
+	$(BIN)/python scripts/images.py check $(IMAGES)
 
 # Dependencies are chosen in pyproject.toml and locked, with hashes, in requirements/.
 lock: $(STAMP)
