@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo picture test without-cluster unit cluster node lint types generate check-generated bench bench-admission bench-backups bench-upgrades images check-images lock clean
+.PHONY: demo picture test without-cluster unit cluster node lint types generate check-generated bench bench-admission bench-backups bench-upgrades audit images check-images sbom lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml requirements/dev.txt
@@ -91,9 +91,24 @@ images: $(STAMP)
 check-images: $(STAMP)
 	$(BIN)/python scripts/images.py check $(IMAGES)
 
+# What is in them, in CycloneDX.
+sbom: images
+	$(BIN)/balise sbom dist/images/timonier --lock requirements/runtime.txt --output dist/timonier.cdx.json
+	$(BIN)/balise sbom dist/images/timonier-mover --output dist/timonier-mover.cdx.json
+
+# Known vulnerabilities of all that is locked, from PyPI. What could not be asked about fails as well: silence is no answer.
+$(VENV)/audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+audit: $(VENV)/audit/.installed
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(patsubst %,-r %,$(wildcard requirements/*.txt))
+
 # Dependencies are chosen in pyproject.toml and locked, with hashes, in requirements/.
 lock: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/runtime.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group build -c requirements/dev.txt -o requirements/build.txt
+	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group audit -c requirements/dev.txt -o requirements/audit.txt
