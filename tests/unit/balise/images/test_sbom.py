@@ -128,6 +128,11 @@ def test_another_image_has_another_serial_number(tmp_path: Path) -> None:
     assert one["serialNumber"] != other["serialNumber"]
 
 
+def test_an_image_of_docker_tells_nanoseconds(tmp_path: Path) -> None:
+    found = image(tmp_path / "image", DEBIAN, created="2026-01-02T03:04:05.123456789Z")
+    assert json.loads(document(found, []))["metadata"]["timestamp"] == "2026-01-02T03:04:05.123456+00:00"
+
+
 def test_an_image_that_says_nothing_about_itself(tmp_path: Path) -> None:
     text = document(image(tmp_path / "image", DEBIAN), [RESTIC], name="acme")
     strict(text)
