@@ -69,7 +69,7 @@ def convert(manifest: Mapping[str, Any], version: str) -> Manifest:
         raise ConversionError(f"{GROUP} has no conversion of {kind} from {given or 'no version'} to {version}")
     try:
         return directions[given, version](manifest)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # The API server asks before it looks at the schema, when it has somebody review the object.
         raise ConversionError(f"this {kind} is not what the schema of {given} says") from error
 

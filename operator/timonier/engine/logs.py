@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["bound", "configure"]
+__all__ = ["bound", "configure", "without_values"]
 
 _CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
 
@@ -38,9 +39,23 @@ class _JsonFormatter(logging.Formatter):
             **_CONTEXT.get(),
             **{name: value for name, value in record.__dict__.items() if name not in _STANDARD},
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = without_values(record.exc_info[1])
+        # Half a character, which JSON can carry and no file can, would otherwise be an error in place of the line.
+        return json.dumps(line, default=str, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+
+def without_values(error: BaseException) -> str:
+    """A traceback that says where and of which type, and what our own errors and those of the system say.
+
+    What others say quotes what they were given: `KeyError: 'hunter2'`, or the input of a model that does not fit.
+    """
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    inner = [before, *error.exceptions] if isinstance(error, BaseExceptionGroup) else [before]
+    told = "".join(f"{without_values(each)}\n\n" for each in inner if each is not None)
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    said = f": {error}" if name.startswith("timonier.") or isinstance(error, OSError) else ""
+    return told + "".join(traceback.format_tb(error.__traceback__)) + name + said
 
 
 def configure(level: str = "INFO") -> None:

@@ -29,10 +29,11 @@ class Subject(NamedTuple):
     @classmethod
     def of(cls, user: Mapping[str, Any]) -> "Subject":
         """From the `userInfo` of a request."""
+        groups = user.get("groups")
         return cls(
             str(user.get("username", "")),
             str(user.get("uid", "")),
-            tuple(map(str, user.get("groups") or ())),
+            tuple(map(str, groups)) if isinstance(groups, list) else (),
             json.dumps(user.get("extra") or {}, sort_keys=True),
         )
 

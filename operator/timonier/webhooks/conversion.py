@@ -15,6 +15,9 @@ __all__ = ["answer"]
 
 _AT_ONCE: Final = 50
 """Objects converted before other requests get their turn: some milliseconds."""
+_LONGEST: Final = 100
+_VERSIONS: Final = frozenset({(GROUP, "v1"), (GROUP, "v1alpha1")})
+"""No other word gets into the metrics: each would be a series of its own, of whoever sent it."""
 
 
 async def answer(review: Review) -> dict[str, Any]:
@@ -24,6 +27,8 @@ async def answer(review: Review) -> dict[str, Any]:
     if not isinstance(version, str) or not isinstance(objects, list):
         raise ReviewError("a conversion request has desiredAPIVersion and objects")
     group, _, name = version.rpartition("/")
+    if (group, name) not in _VERSIONS:
+        return _failed(f"the kinds of {GROUP} have no version {version[:_LONGEST]}")
     converted = []
     try:
         for number, manifest in enumerate(objects):
@@ -31,9 +36,13 @@ async def answer(review: Review) -> dict[str, Any]:
                 await asyncio.sleep(0)
             converted.append(convert(_object(manifest, group), name))
     except ConversionError as error:
-        return {"result": {"status": "Failure", "message": str(error)}}
+        return _failed(str(error))
     metrics.WEBHOOK_OBJECTS.labels(name).inc(len(converted))
     return {"convertedObjects": converted, "result": {"status": "Success"}}
+
+
+def _failed(message: str) -> dict[str, Any]:
+    return {"result": {"status": "Failure", "message": message}}
 
 
 def _object(manifest: Any, group: str) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def broken(kind: str, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> 
 
 def _of_application(spec: Mapping[str, Any]) -> Iterator[Broken]:
     workload, backup, upgrade = at(spec, "workload"), at(spec, "backup"), at(spec, "upgrade")
-    storage = workload.get("storage") or ()
+    found = workload.get("storage")
+    storage = found if isinstance(found, list | tuple) else ()
     if "backup" in spec and backup.get("method", "Files") != "Command" and not storage:
         yield Broken(
             "spec.backup.method",

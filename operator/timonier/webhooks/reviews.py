@@ -3,12 +3,17 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NoReturn
 
 __all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "read", "refused", "reviewed", "wrapped"]
 
 ACCESS_REVIEW = "SubjectAccessReview"
 """The one kind of review that is an object of the API itself: it has a spec and a status, and no uid."""
+
+_FEW: Final = 50_000
+_LEAST_BYTES: Final = 10
+"""A value that takes three bytes to send takes 72 to hold, so that a body of nothing else would be all our memory.
+Where there are more than a few of them, they are to have a length as in objects of an API: that is 14 bytes."""
 
 
 class ReviewError(Exception):
@@ -29,10 +34,12 @@ Answer = Callable[[Review], Awaitable[dict[str, Any]]]
 """Answers a review: gives the response, without its uid. Raises ReviewError for a question that makes no sense."""
 
 
-def read(body: bytes, kind: str) -> Review:
+def read(body: bytes | bytearray, kind: str) -> Review:
     """The review in a request's body. Raises ReviewError."""
+    if sum(map(body.count, (b"{", b"[", b","))) > max(_FEW, len(body) // _LEAST_BYTES):
+        raise ReviewError(f"a review of that size has at most one value in {_LEAST_BYTES} bytes")
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ReviewError(f"not JSON: {error}") from error
     match value:
@@ -41,6 +48,10 @@ def read(body: bytes, kind: str) -> Review:
         case {"apiVersion": str(version), "kind": str(found), "request": {"uid": str(uid)}} if found == kind:
             return Review(version, kind, uid, value["request"])
     raise ReviewError(f"expected a {kind} with a {'spec' if kind == ACCESS_REVIEW else 'request that has a uid'}")
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
 
 
 def wrapped(review: Review, response: Mapping[str, Any]) -> dict[str, Any]:

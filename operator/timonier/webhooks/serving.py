@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
 from cryptography import x509
 
 from timonier.engine import metrics
@@ -57,13 +56,13 @@ class Webhooks:
         self._every = every
         self._context = server.server_context()
         self._served: Pair | None = None
-        self._runner: web.AppRunner | None = None
+        self._serving: server.Serving | None = None
 
     def problem(self) -> str | None:
         """A health question: is a certificate there, the server up, and here to stay?"""
         if self._application[server.LEAVING].is_set():
             return "about to stop"
-        return None if self._runner is not None else "no certificate yet"
+        return None if self._serving is not None else "no certificate yet"
 
     async def run(self) -> None:
         """Serve until cancelled; then requests that are being answered are. Raises OSError when the port is taken."""
@@ -72,8 +71,8 @@ class Webhooks:
                 await self._refresh()
                 await asyncio.sleep(self._every(self._served.certificate) if self._served else _FIRST_POLL)
         finally:
-            if self._runner is not None:
-                await self._runner.cleanup()
+            if self._serving is not None:
+                await self._serving.close()
 
     def leave(self) -> None:
         """Close each connection after its next answer, so that the API server turns to another replica."""
@@ -101,8 +100,8 @@ class Webhooks:
         self._served = pair
         metrics.CERTIFICATE_EXPIRY.set(ends.timestamp())
         logger.info("serving webhooks with a certificate until %s", ends.isoformat(timespec="seconds"))
-        if self._runner is None:
-            self._runner = await server.listen(self._application, self._address, self._context)
+        if self._serving is None:
+            self._serving = await server.listen(self._application, self._address, self._context)
 
 
 def load(context: ssl.SSLContext, pair: Pair) -> None:

@@ -220,22 +220,27 @@ def test_plain_http_old_tls_and_strangers_do_not_harm() -> None:
     asking(test)
 
 
-def test_one_that_sends_slowly_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", [path for path, _ in ROUTES])
+@pytest.mark.parametrize("head", ["Content-Length: 5000", "Content-Length: 900000", "Transfer-Encoding: chunked"])
+def test_one_that_sends_slowly_holds_up_nobody(monkeypatch: pytest.MonkeyPatch, path: str, head: str) -> None:
     monkeypatch.setattr(server, "_READ_SECONDS", 0.3)
 
-    async def dripping() -> Any:
-        yield b"{"
-        await asyncio.sleep(5)
-
     async def test(client: Client) -> None:
-        async def slow() -> int:
-            async with client.session.post(client.url + "/convert", data=dripping(), ssl=client.context) as answer:
-                return answer.status
+        async def slow() -> bytes:
+            port = int(client.url.rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client.context)
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode())
+            if "900000" in head:
+                writer.write(b" " * 100_000)  # as much as takes room
+            writer.write(b"1\r\n")
+            status = await reader.readline()
+            writer.close()
+            return status
 
-        slow_ones = [asyncio.create_task(slow()) for _ in range(3)]
+        slow_ones = [asyncio.create_task(slow()) for _ in range(20)]
         await asyncio.sleep(0.05)
         assert (await asyncio.wait_for(client.ask(REVIEW), 1))[0] == 200
-        assert await asyncio.gather(*slow_ones) == [408, 408, 408]
+        assert set(await asyncio.gather(*slow_ones)) == {b"HTTP/1.1 408 Request Timeout\r\n"}
 
     asking(test)
 
@@ -327,7 +332,7 @@ def test_nothing_brings_it_down(objects: list[Any], spec: Any) -> None:
 
     async def test(client: Client) -> None:
         for manifest in odd:
-            assert (await client.ask(REVIEW | {"request": REQUEST | {"objects": [manifest]}}))[0] in (200, 500)
+            assert (await client.ask(REVIEW | {"request": REQUEST | {"objects": [manifest]}}))[0] == 200
             for kind in ("Application", "Restore", "Upgrade", "BackupStore", "Backup"):
                 asked = ADMISSION["request"] | {"kind": {"kind": kind}, "object": manifest}
                 status, _ = await client.ask(ADMISSION | {"request": asked}, "/review")
