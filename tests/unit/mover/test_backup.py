@@ -229,6 +229,18 @@ def test_a_mover_that_is_told_to_stop_leaves_no_lock(store: Store, volume: Path)
     assert not list((store.folder / "snapshots").iterdir())
 
 
+def test_who_can_only_read_the_store_learns_neither_data_nor_names_nor_the_password(store: Store, volume: Path) -> None:
+    secrets = {word: f"{word} that nobody else is to know".encode() for word in ("content", "name", "application")}
+    (volume / secrets["name"].decode()).write_bytes(secrets["content"])
+    saved = store.home / "application.json"
+    saved.write_bytes(json.dumps({"spec": secrets["application"].decode()}).encode())
+    store.done("backup", paths=[str(volume)], application=str(saved), run="u-1", tags=TAGS, first=True)
+    kept = [path.read_bytes() for path in store.folder.rglob("*") if path.is_file()]
+    assert sum(map(len, kept)) > 1000
+    for secret in (*secrets.values(), PASSWORD.encode(), b"u-1", b"shop"):
+        assert not [True for each in kept if secret in each], secret
+
+
 def test_the_password_is_on_no_command_line(store: Store, volume: Path) -> None:
     (volume / "huge").touch()
     os.truncate(volume / "huge", 40 << 30)
