@@ -121,7 +121,7 @@ def is_answer(kind: str, value: Any) -> bool:
 def words_of_strangers(exposition: str) -> set[str]:
     """Labels of our metrics of reviews that no code of ours has chosen."""
     kinds = {resource.kind for resource in REVIEWED}
-    ours = {"/convert", "/review", "/authorize", "ok", "error", "v1", "v1alpha1", "other", "denied", "no opinion"}
+    ours = {"ok", "error", "v1", "v1alpha1", "other", "denied", "no opinion"} | {path for path, _ in ROUTES}
     ours |= kinds | {"allowed", "invalid", "refused", "unknown"}
     names = ("timonier_webhook_", "timonier_admission_", "timonier_authorization_")
     lines = [line for line in exposition.splitlines() if line.startswith(names) and "_bucket{" not in line]
