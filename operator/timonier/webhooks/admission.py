@@ -11,8 +11,8 @@ from timonier.engine.errors import ApiError
 from timonier.webhooks.access import Access, Subject
 from timonier.webhooks.authors import AUTHORED, needs_of_request, problem
 from timonier.webhooks.later_rules import broken
-from timonier.webhooks.permissions import REVIEWED, Need, at
-from timonier.webhooks.reviews import Review, refused, reviewed
+from timonier.webhooks.permissions import REVIEWED, Need, lacking
+from timonier.webhooks.reviews import Review, at, refused, reviewed
 from timonier.webhooks.warnings import warnings
 
 __all__ = ["REVIEW_PATH", "Admission"]
@@ -60,8 +60,7 @@ def _counted(kind: str) -> str:
 
 
 def _message(subject: Subject, kind: str, missing: Sequence[Need]) -> str:
-    told = "; ".join(f"{' or '.join(map(str, need.any_of))} (for {need.why})" for need in missing)
     return (
         f"{subject.username} may not have this {kind} do what {subject.username} may not do without it. "
-        f"Missing: {told}. Somebody who administers the namespace can grant it by a Role."
+        f"Missing: {lacking(missing)}. Somebody who administers the namespace can grant it by a Role."
     )

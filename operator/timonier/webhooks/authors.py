@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from timonier.api.references import AUTHOR
 from timonier.api.resources import APPLICATIONS, RESTORES
-from timonier.webhooks.permissions import Need, at, needs
-from timonier.webhooks.reviews import ReviewError
+from timonier.webhooks.permissions import Need, needs
+from timonier.webhooks.reviews import ReviewError, at
 
 __all__ = ["AUTHORED", "TooLargeError", "author", "needs_of_author", "needs_of_request", "problem", "stamp", "wanted"]
 

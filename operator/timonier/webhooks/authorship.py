@@ -13,8 +13,8 @@ from timonier.engine import metrics
 from timonier.engine.errors import ApiError
 from timonier.webhooks.access import Access, Subject
 from timonier.webhooks.authors import TooLargeError, author, needs_of_author, wanted
-from timonier.webhooks.permissions import at
-from timonier.webhooks.reviews import Review, ReviewError, refused, reviewed
+from timonier.webhooks.permissions import lacking
+from timonier.webhooks.reviews import Review, ReviewError, at, refused, reviewed
 
 __all__ = ["AUTHOR_PATH", "Authorship"]
 
@@ -60,10 +60,9 @@ class Authorship:
         metrics.AUTHOR_REVIEWS.labels(part, "refused" if missing else "allowed").inc()
         if not missing:
             return None
-        told = "; ".join(f"{' or '.join(map(str, need.any_of))} (for {need.why})" for need in missing)
         return (
-            f"{user['username']}, who wrote this, may not do so any more: {told}. Grant it, or let somebody who may "
-            f"take it over: kubectl annotate application {application['metadata']['name']} {AUTHOR}-"
+            f"{user['username']}, who wrote this, may not do so any more: {lacking(missing)}. Grant it, or let "
+            f"somebody who may take it over: kubectl annotate application {application['metadata']['name']} {AUTHOR}-"
         )
 
 

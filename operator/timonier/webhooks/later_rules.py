@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from timonier.api.backup import FIXED
 from timonier.api.resources import APPLICATIONS, BACKUPS
-from timonier.webhooks.permissions import at
+from timonier.webhooks.reviews import at
 
 __all__ = ["Broken", "broken"]
 

@@ -13,7 +13,7 @@ What is not known when the request is made is asked for all names: which Secrets
 store yet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,9 +36,9 @@ from timonier.api.resources import (
     UPGRADES,
     Resource,
 )
-from timonier.webhooks.reviews import ReviewError
+from timonier.webhooks.reviews import ReviewError, at
 
-__all__ = ["REVIEWED", "Need", "Permission", "at", "needs"]
+__all__ = ["REVIEWED", "Need", "Permission", "lacking", "needs"]
 
 _NUMBERS: Final = frozenset({"scaling", "suspend"})
 _CONTROLS: Final = ("timonier.dev/approve", "timonier.dev/rollback", "timonier.dev/given-up")
@@ -71,6 +71,11 @@ class Need:
 
     any_of: tuple[Permission, ...]
     why: str = field(compare=False)
+
+
+def lacking(missing: Iterable[Need]) -> str:
+    """What somebody lacks, and for what, as a part of a sentence."""
+    return "; ".join(f"{' or '.join(map(str, need.any_of))} (for {need.why})" for need in missing)
 
 
 Manifest = Mapping[str, Any]
@@ -336,13 +341,6 @@ def _without(spec: Manifest, names: frozenset[str]) -> dict[str, Any]:
 
 def _annotation(manifest: Manifest | None, name: str) -> str:
     return _text(manifest, "metadata", "annotations", name)
-
-
-def at(value: Any, *path: str) -> Manifest:
-    """The object there, an empty one where there is none: who asks need not be the API server, which checks schemas."""
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any, *path: str) -> str:

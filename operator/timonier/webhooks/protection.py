@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from timonier.api.moments import moment
 from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, GROUP, NAMESPACES, Resource
-from timonier.webhooks.permissions import at
+from timonier.webhooks.reviews import at
 
 __all__ = ["Asked", "Lookup", "asked_for", "why_protected"]
 

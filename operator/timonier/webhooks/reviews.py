@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-__all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "read", "refused", "reviewed", "wrapped"]
+__all__ = ["ACCESS_REVIEW", "Answer", "Review", "ReviewError", "at", "read", "refused", "reviewed", "wrapped"]
 
 ACCESS_REVIEW = "SubjectAccessReview"
 """The one kind of review that is an object of the API itself: it has a spec and a status, and no uid."""
@@ -78,3 +78,10 @@ def reviewed(request: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mappin
 def refused(code: int, reason: str, message: str) -> dict[str, Any]:
     """The response that does not let a request pass, with the HTTP status that the person gets to see."""
     return {"allowed": False, "status": {"code": code, "reason": reason, "message": message}}
+
+
+def at(value: Any, *path: str) -> Mapping[str, Any]:
+    """The object there, an empty one where there is none: who asks need not be the API server, which checks schemas."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}

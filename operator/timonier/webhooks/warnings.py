@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from timonier.api.resources import APPLICATIONS, RESTORES
-from timonier.webhooks.permissions import at
+from timonier.webhooks.reviews import at
 
 __all__ = ["warnings"]
 
