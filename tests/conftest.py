@@ -45,11 +45,18 @@ def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
         yield shared
 
 
+@pytest.fixture(scope="session")
+def pod_security() -> str:
+    """Which pods the tests' namespaces admit."""
+    return "privileged"
+
+
 @pytest.fixture
-def namespace(kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(kube: Kube, pod_security: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a new namespace; its deletion is asked for afterwards and not awaited."""
     title = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
     name = f"{title}-{secrets.token_hex(3)}"
-    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    labels = {"pod-security.kubernetes.io/enforce": pod_security}
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     yield name
     kube.delete(NAMESPACES, None, name)

@@ -4,7 +4,13 @@ import pytest
 
 from harness.fixtures import audit, installation, kube, kubectl, operator, operator_factory, reviewed
 
-__all__ = ["audit", "installation", "kube", "kubectl", "operator", "operator_factory", "reviewed"]
+__all__ = ["audit", "installation", "kube", "kubectl", "operator", "operator_factory", "pod_security", "reviewed"]
+
+
+@pytest.fixture(scope="session")
+def pod_security() -> str:
+    """The strictest level admits whatever the operator makes: a Job that is not fails the test that is about it."""
+    return "restricted"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

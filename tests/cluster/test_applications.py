@@ -10,6 +10,7 @@ import pytest
 from harness.applications import PORTS, application
 from harness.kube import CRDS, NAMESPACES, PODS, Kube, Manifest, RefusedError
 from harness.operator_process import OperatorProcess
+from harness.restricted_pods import restricted_spec
 from timonier.api.resources import (
     APPLICATIONS,
     CONFIG_MAPS,
@@ -275,15 +276,13 @@ FOREIGN = {
         "selector": {"matchLabels": {"legacy": "web"}},
         "template": {
             "metadata": {"labels": {"legacy": "web", "team": "blue"}},
-            "spec": {
-                "containers": [
-                    {
-                        "name": "main",
-                        "image": "registry.example/web:1.0",
-                        "ports": [{"containerPort": 8080, "name": "http"}],
-                    }
-                ]
-            },
+            "spec": restricted_spec(
+                {
+                    "name": "main",
+                    "image": "registry.example/web:1.0",
+                    "ports": [{"containerPort": 8080, "name": "http"}],
+                }
+            ),
         },
     },
 }

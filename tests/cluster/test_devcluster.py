@@ -18,6 +18,7 @@ from devcluster.processes import identity_of
 from devcluster.spec import ClusterSpec
 from harness.interruptions import heeding_ctrl_c
 from harness.kube import Kube, RefusedError
+from harness.restricted_pods import restricted_spec
 from timonier.api.resources import DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS
 
 pytestmark = pytest.mark.cluster
@@ -45,7 +46,7 @@ def devcluster(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def pod_template(app: str, **container: Any) -> dict[str, Any]:
-    spec = {"containers": [{"name": "main", "image": "registry.example/x:1", **container}]}
+    spec = restricted_spec({"name": "main", "image": "registry.example/x:1", **container})
     return {"metadata": {"labels": {"app": app}}, "spec": spec}
 
 

@@ -16,6 +16,7 @@ from harness.backups import backup, restore, wait_over, wait_store
 from harness.kube import PODS, Kube, Manifest
 from harness.movers import AT_WORK, MOVERS, PlayedMovers, application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
+from harness.restricted_pods import restricted_pod
 from timonier.api.backup_store import BackupStore
 from timonier.api.moments import stamp
 from timonier.api.resources import BACKUP_STORES, BACKUPS, JOBS, RESTORES, Resource
@@ -38,14 +39,8 @@ def locked(*locks: dict[str, Any]) -> dict[str, Any]:
 
 def holder(kube: Kube, namespace: str, hostname: str) -> None:
     """The pod of a mover of that name, which runs."""
-    kube.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": hostname, "labels": {MOVERS: hostname}},
-            "spec": {"schedulerName": "nobody", "containers": [{"name": "mover", "image": "mover"}]},
-        }
-    )
+    mover = {"name": "mover", "image": "mover"}
+    kube.apply(restricted_pod(namespace, hostname, mover, {MOVERS: hostname}, schedulerName="nobody"))
     kube.patch(PODS, namespace, hostname, {"status": {"phase": "Running"}}, "status")
 
 

@@ -14,6 +14,7 @@ from harness.backups import condition
 from harness.fixtures import Kubectl
 from harness.kube import SECRETS, Kube, Manifest
 from harness.operator_process import OperatorProcess
+from harness.restricted_pods import restricted_pod, restricted_spec
 from harness.upgrades import step_states, wait_upgrade, wait_upgrade_step
 from timonier.api.resources import (
     APPLICATIONS,
@@ -263,7 +264,7 @@ def test_a_workload_that_was_taken_over_is_stopped_and_its_migration_has_what_it
     kube: Kube, operator: OperatorProcess, namespace: str
 ) -> None:
     container = {"name": "own", "image": "registry.example/web:1", "env": [{"name": "THEIRS", "value": "1"}]}
-    template = {"metadata": {"labels": {"app": "legacy"}}, "spec": {"containers": [container]}}
+    template = {"metadata": {"labels": {"app": "legacy"}}, "spec": restricted_spec(container)}
     kube.apply(
         {
             "apiVersion": DEPLOYMENTS.api_version,
@@ -314,14 +315,7 @@ def pod_on_a_lost_node(kube: Kube, namespace: str, **labels: str) -> Callable[[]
     """A pod with these labels that has no end, as there is nobody on its node. Returns what takes it away."""
     kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lost"}, "spec": {"unschedulable": True}})
     container = {"name": "main", "image": "registry.example/web:1"}
-    kube.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": "stays", "labels": labels},
-            "spec": {"nodeName": "lost", "containers": [container]},
-        }
-    )
+    kube.apply(restricted_pod(namespace, "stays", container, labels, nodeName="lost"))
 
     def let_go() -> None:
         kube.request("DELETE", PODS.url(namespace, "stays"), {"gracePeriodSeconds": 0})
