@@ -9,6 +9,7 @@ import yaml
 
 from harness.applications import application
 from harness.backups import backup, restore
+from harness.fixtures import Installation
 from harness.kube import Kube, Manifest, RefusedError, resource_of
 from harness.movers import application_with_volume, waiting_store
 from harness.operator_process import OperatorProcess
@@ -22,6 +23,7 @@ READ = {(kind, verb) for kind in KINDS for verb in ("get", "list", "watch")}
 WRITE = {(kind, verb) for kind in KINDS for verb in ("create", "update", "patch", "delete")}
 DATA = {("backupstores", "use"), ("backups", "read-data"), ("applications", "read-data"), ("applications", "restore")}
 APPROVE = {("upgrades", "approve")}
+WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 STATUS = {(f"{kind}/status", verb) for kind in KINDS for verb in ("update", "patch")}
 ALL = READ | WRITE | DATA | APPROVE | STATUS
 EXPECTED = {"view": READ, "edit": READ | WRITE | DATA, "admin": READ | WRITE | DATA | APPROVE}
@@ -71,7 +73,7 @@ def ready(kube: Kube, operator: OperatorProcess, reviewed: None, namespace: str)
 
 @pytest.mark.parametrize("role", EXPECTED)
 def test_the_clusters_own_roles_have_what_is_said_of_them(
-    cluster: Any, kube: Kube, installation: object, namespace: str, role: str
+    cluster: Any, kube: Kube, installation: Installation, namespace: str, role: str
 ) -> None:
     user = acting(cluster, kube, namespace, role)
     kube.wait("RBAC has taken it up", lambda: allowed(user, namespace, EXPECTED[role]) == EXPECTED[role], 15)
@@ -151,3 +153,37 @@ def test_somebody_may_back_up_and_not_restore(cluster: Any, kube: Kube, ready: N
     refused = tried(user, restore(namespace, "web"))
     assert "read-data backups.timonier.dev first" in refused
     assert "restore applications.timonier.dev web" in refused
+
+
+def test_a_stolen_token_of_the_operator_leads_to_no_other_right(
+    kube: Kube, installation: Installation, namespace: str
+) -> None:
+    """Asked about it, not with it: what is refused to the operator itself would be a permission that it lacks."""
+
+    def may(verb: str, group: str, resource: str, where: str = namespace, name: str = "") -> bool:
+        about = {"verb": verb, "group": group, "resource": resource, "namespace": where, "name": name}
+        account = installation.user.rpartition(":")[0]
+        groups = ["system:authenticated", "system:serviceaccounts", account.replace("account", "accounts")]
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": installation.user, "groups": groups, "resourceAttributes": about},
+        }
+        answer = kube.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
+    # What it can: create workloads anywhere, and read the Secrets whose names it knows.
+    assert may("create", "apps", "deployments")
+    assert may("get", "", "secrets", name="known")
+    for verb in ("list", "watch", "update", "patch"):
+        assert not may(verb, "", "secrets")
+        assert not may(verb, "", "secrets", where="")
+    for resource in ("roles", "rolebindings", "clusterroles", "clusterrolebindings"):
+        assert not any(may(verb, RBAC, resource) for verb in ("create", "update", "patch", "bind", "escalate"))
+    for resource in ("users", "groups", "serviceaccounts"):
+        assert not may("impersonate", "", resource)
+    assert not may("create", "", "serviceaccounts/token")
+    assert not may("get", "", "nodes/proxy", where="")
+    for verb, kind in ((verb, kind) for verb in ("create", "update", "patch", "delete") for kind in WEBHOOKS):
+        assert not may(verb, "admissionregistration.k8s.io", kind, where="", name="of-somebody-else")
+    assert not may("update", "apiextensions.k8s.io", "customresourcedefinitions", where="", name="of.somebody.else")
