@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from harness.applications import application
-from harness.backups import backup, restore, wait_over
+from harness.backups import PASSWORD, backup, restore, wait_over
 from harness.fixtures import Installation
 from harness.kube import SECRETS, Kube, Manifest, RefusedError
-from harness.movers import application_with_volume, played
+from harness.movers import application_with_volume, played, waiting_store
 from harness.operator_process import OperatorProcess
-from harness.simple_applications import SIMPLE, apply, simple, wait_for_conversion
+from harness.simple_objects import SIMPLE, apply, simple, wait_for_conversion
 from timonier.api.conversion import STASH
 from timonier.api.resources import APPLICATIONS, EVENTS, GROUP, RESTORES, Resource
 from timonier.webhooks.authority import SECRET_NAME
@@ -124,8 +124,9 @@ def test_no_secret_is_in_logs_events_or_metrics(
     variables = {"env": [{"name": "A", "value": PLACES["environment"]}]}
     files = {"files": {"/etc/a.conf": PLACES["file"]}}
     with played(cluster.kubeconfig, namespace):
-        kube.apply(*store(namespace), *application_with_volume(namespace, workload=variables, config=files))
-        kube.apply(backup(namespace, "web"))
+        kube.apply(*store(namespace), *waiting_store(namespace, "shelf"))
+        kube.apply(*application_with_volume(namespace, workload=variables, config=files))
+        kube.apply(backup(namespace, "web", store="shelf"))
         assert wait_over(kube, namespace, "first", seconds=60)["status"]["phase"] == "Succeeded"
         kube.apply(restore(namespace, "web"))
         wait_over(kube, namespace, "back", resource=RESTORES, seconds=60)
@@ -162,7 +163,11 @@ def test_no_secret_is_in_logs_events_or_metrics(
     assert set(statuses) <= {200, 400, 401}
     assert {200, 400, 401} <= set(statuses)
 
-    secrets = {**PLACES, "own token": yaml.safe_load(installation.kubeconfig.read_text())["users"][0]["user"]["token"]}
+    secrets = {
+        **PLACES,
+        "password of the shelf": PASSWORD,
+        "own token": yaml.safe_load(installation.kubeconfig.read_text())["users"][0]["user"]["token"],
+    }
     for name in ("tls.key", "ca.key"):
         key = base64.b64decode(webhooks["data"][name]).decode()
         secrets[name] = key.splitlines()[1]
