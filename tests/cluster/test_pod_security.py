@@ -13,6 +13,7 @@ from harness.fixtures import Installation, rendered
 from harness.kube import NAMESPACES, PODS, Kube, RefusedError
 from harness.operator_process import OperatorProcess
 from timonier.api.resources import DEPLOYMENTS, STATEFUL_SETS
+from timonier.runs.commands import probe_pod
 
 pytestmark = pytest.mark.cluster
 
@@ -33,6 +34,10 @@ def test_the_operator_itself_is_admitted(kube: Kube, namespace: str) -> None:
     spec = {**deployment["spec"]["template"]["spec"], "serviceAccountName": "default"}
     admit(kube, namespace, spec)
     assert all(each["securityContext"]["readOnlyRootFilesystem"] for each in spec["containers"])
+
+
+def test_a_pod_that_asks_what_probes_ask_is_admitted(kube: Kube, namespace: str) -> None:
+    admit(kube, namespace, probe_pod("registry.example/mover:1", {"task": "probe"}))
 
 
 def test_its_namespace_is_a_restricted_one(kube: Kube, installation: Installation) -> None:
