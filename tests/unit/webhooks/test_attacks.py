@@ -22,7 +22,7 @@ REVIEW = {
     "request": {"uid": "1", "desiredAPIVersion": "timonier.dev/v1", "objects": []},
 }
 GOOD = json.dumps(REVIEW).encode()
-PATHS = ("/convert", "/review", "/authorize")
+PATHS = ("/convert", "/author", "/review", "/authorize")
 MOST_MIB = 380
 """Above what the server has at rest: with it, the operator stays below the 512 MiB that its Deployment may have."""
 
