@@ -20,6 +20,7 @@ from typing import Final
 
 from balise.images.difference import differences
 from balise.images.layout import Image, open_layout
+from balise.model.errors import InputError
 
 REPOSITORY: Final = Path(__file__).parents[1]
 # The name of each image, and the stage of the Containerfile that is built for it: none is the last one.
@@ -50,7 +51,10 @@ def main() -> int:
             sys.stderr.write(f"images: what is not committed is left out: {commit} is built\n")
         return check(commit, args) if args.action == "check" else build(commit, args)
     except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"images: {' '.join(map(str, error.cmd[:2]))} failed, see above\n")
+        sys.stderr.write(f"images: {Path(error.cmd[0]).name} failed, see above\n")
+        return 1
+    except (InputError, OSError) as error:
+        sys.stderr.write(f"images: {error}\n")
         return 1
 
 

@@ -90,4 +90,5 @@ def simple_backup_specs() -> SearchStrategy[Spec]:
 
 def simple_backup_statuses() -> SearchStrategy[Spec]:
     """Statuses of v1alpha1."""
-    return st.fixed_dictionaries({}, optional={"state": _PHASES, "size": st.sampled_from(["1 GiB", ""])})
+    other = {name: values for name, values in _STATUS.items() if name != "phase"}
+    return st.fixed_dictionaries({}, optional={"state": _PHASES, **other})

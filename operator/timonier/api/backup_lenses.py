@@ -1,11 +1,11 @@
-"""How v1alpha1, the simple form, shows the spec and the status of a Backup. Pure."""
+"""How v1alpha1, the simple form, shows the spec of a Backup. Pure."""
 
 from typing import Final
 
-from timonier.api.backup import BackupSpec, BackupStatus
+from timonier.api.backup import BackupSpec
 from timonier.api.lenses import View, chosen, same
 
-__all__ = ["SPEC", "STATUS"]
+__all__ = ["SPEC"]
 
 
 def _broken(spec: BackupSpec) -> str | None:
@@ -24,5 +24,3 @@ SPEC: Final = View(
     model=BackupSpec,
     broken=_broken,
 )
-
-STATUS: Final = View(lenses=(same("state", "phase"), same("size", "size")), model=BackupStatus)

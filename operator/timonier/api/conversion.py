@@ -1,7 +1,7 @@
 """Conversion of objects between v1alpha1, the simple form, and v1, the form that is stored. Pure, and lossless.
 
-v1 says more than v1alpha1. What an object in v1alpha1 cannot show travels with it in an annotation, the *stash*. For
-the spec, and for the status where v1alpha1 shows that otherwise, too:
+v1 says more than v1alpha1. What the spec of an object in v1alpha1 cannot show travels with it in an annotation, the
+*stash*:
 
 - `rest`: the v1 form without what v1alpha1's fields stand for;
 - `fields`: for each group of fields whose v1 form is not the one that we would write ourselves (a port with a name of
@@ -9,6 +9,9 @@ the spec, and for the status where v1alpha1 shows that otherwise, too:
 
 On the way back to v1 a group that still shows what it showed then gets its v1 form back, exactly. A group that somebody
 edited is written anew, over its old v1 form, so that what the edit did not touch stays. Stored objects carry no stash.
+
+The status is shown in full, as nothing of it may be in a user's hands: who writes an object, its status apart, has it
+taken from what v1alpha1 showed before, and an annotation is theirs to write.
 """
 
 import base64
@@ -31,11 +34,11 @@ STASH: Final = f"{GROUP}/conversion-data"
 TOO_LARGE: Final = "too-large"
 """The stash of an object whose rest does not fit into an annotation: it can be read in v1alpha1, and not written."""
 
-VIEWS: Final[Mapping[str, Mapping[str, View]]] = {
-    APPLICATIONS.kind: {"spec": application_lenses.SPEC},
-    BACKUPS.kind: {"spec": backup_lenses.SPEC, "status": backup_lenses.STATUS},
-}
-"""For each kind with two versions, the parts of its objects that look different in v1alpha1."""
+VIEWS: Final[Mapping[str, View]] = {APPLICATIONS.kind: application_lenses.SPEC, BACKUPS.kind: backup_lenses.SPEC}
+"""For each kind with two versions, how v1alpha1 shows the spec."""
+
+_STATUS_NAMES: Final[Mapping[str, Mapping[str, str]]] = {BACKUPS.kind: {"phase": "state"}}
+"""Fields of the status that have another name in v1alpha1, by the one of v1."""
 
 # Kubernetes: all annotations of an object together hold at most 256 KiB, keys included.
 _ANNOTATIONS_LIMIT: Final = 256 * 1024
@@ -49,7 +52,7 @@ class ConversionError(Exception):
 
 
 class _Kept(NamedTuple):
-    """What a stash has of one part."""
+    """What a stash has."""
 
     rest: Part
     fields: Mapping[str, tuple[str, Part]]
@@ -76,18 +79,17 @@ def convert(manifest: Mapping[str, Any], version: str) -> Manifest:
 
 def to_v1alpha1(manifest: Mapping[str, Any]) -> Manifest:
     """The v1 object as v1alpha1, with a stash where that shows less."""
-    shown: dict[str, Part] = {}
-    stash: dict[str, Any] = {}
-    for name, view in VIEWS[manifest["kind"]].items():
-        if name in manifest:
-            shown[name], kept = _simplified(_part(manifest, name), view)
-            if kept.rest or kept.fields:
-                stash[name] = kept._asdict()
+    kind = str(manifest["kind"])
     annotations = dict(manifest.get("metadata", {}).get("annotations") or {})
     annotations.pop(STASH, None)
-    if stash:
-        annotations[STASH] = _fitting(_pack(stash), annotations)
-    return _rewritten(manifest, "v1alpha1", shown, annotations)
+    parts: dict[str, Part] = {}
+    if "spec" in manifest:
+        parts["spec"], kept = _simplified(_part(manifest, "spec"), VIEWS[kind])
+        if kept.rest or kept.fields:
+            annotations[STASH] = _fitting(_pack(kept._asdict()), annotations)
+    if "status" in manifest:
+        parts["status"] = _renamed(_part(manifest, "status"), _STATUS_NAMES.get(kind, {}))
+    return _rewritten(manifest, "v1alpha1", parts, annotations)
 
 
 def _part(manifest: Mapping[str, Any], name: str) -> Part:
@@ -123,28 +125,26 @@ def to_v1(manifest: Mapping[str, Any]) -> Manifest:
             f"this {kind} says more than v1alpha1 can carry along, and would lose it: write it in v1, or take the "
             f"annotation {STASH} away to keep only what v1alpha1 shows"
         )
-    views = VIEWS[kind]
-    shown = {name: _part(manifest, name) for name in views if name in manifest}
-    if text:
-        parts = _restored(kind, shown, text)
-    else:
-        parts = {name: _assembled(part, _Kept({}, {}), views[name]) for name, part in shown.items()}
+    parts: dict[str, Part] = {}
+    if "spec" in manifest:
+        shown = _part(manifest, "spec")
+        parts["spec"] = _restored(kind, shown, text) if text else _assembled(shown, _Kept({}, {}), VIEWS[kind])
+    if "status" in manifest:
+        names = {name: ours for ours, name in _STATUS_NAMES.get(kind, {}).items()}
+        parts["status"] = _renamed(_part(manifest, "status"), names)
     return _rewritten(manifest, "v1", parts, annotations)
 
 
-def _restored(kind: str, shown: Mapping[str, Part], text: str) -> dict[str, Part]:
-    """The parts with what the stash kept. Nobody else looks at what comes out of a stash, which is in the user's hands.
+def _restored(kind: str, shown: Part, text: str) -> Part:
+    """The spec with what the stash kept. Nobody else looks at what comes out of a stash, which is in the user's hands.
 
-    One that is not ours, or that gives a part which v1 does not know, is refused rather than ignored: ignoring it would
+    One that is not ours, or that gives a spec which v1 does not know, is refused rather than ignored: ignoring it would
     lose what it may have kept.
     """
-    parts, broken = {}, None
+    view = VIEWS[kind]
     try:
-        kept = _unpack(text)
-        for name, part in shown.items():
-            view = VIEWS[kind][name]
-            parts[name] = _assembled(part, kept.get(name, _Kept({}, {})), view)
-            broken = broken or view.broken(view.model.model_validate(parts[name]))
+        spec = _assembled(shown, _unpack(text), view)
+        broken = view.broken(view.model.model_validate(spec))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, zlib.error) as error:
         raise ConversionError(
             f"the annotation {STASH} does not lead to a {kind} of v1 ({_first_line(error)}): read the object "
@@ -152,7 +152,11 @@ def _restored(kind: str, shown: Mapping[str, Part], text: str) -> dict[str, Part
         ) from error
     if broken:
         raise ConversionError(f"with what v1alpha1 does not show, {broken}: write this {kind} in v1")
-    return parts
+    return spec
+
+
+def _renamed(part: Part, names: Mapping[str, str]) -> Part:
+    return {names.get(name, name): value for name, value in part.items()}
 
 
 def _first_line(error: Exception) -> str:
@@ -195,19 +199,13 @@ def _fitting(packed: str, annotations: Mapping[str, str]) -> str:
     return packed if others + len(STASH) + len(packed) <= _ANNOTATIONS_LIMIT else TOO_LARGE
 
 
-def _unpack(text: str) -> dict[str, _Kept]:
+def _unpack(text: str) -> _Kept:
     """The stash. A small text cannot unfold into a large one. Raises ValueError or zlib.error when it is not ours."""
     unfolding = zlib.decompressobj()
     unfolded = unfolding.decompress(base64.b64decode(text, validate=True), _UNPACKED_LIMIT)
     value = json.loads(unfolded)
-    if not unfolding.eof or not isinstance(value, dict):
-        raise ValueError
-    return {name: _kept(part) for name, part in value.items()}
-
-
-def _kept(value: Any) -> _Kept:
     match value:
-        case {"rest": dict(rest), "fields": dict(fields)}:
+        case {"rest": dict(rest), "fields": dict(fields)} if unfolding.eof:
             return _Kept(rest, {name: (str(mark), dict(form)) for name, (mark, form) in fields.items()})
     raise ValueError
 

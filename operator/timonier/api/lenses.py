@@ -1,7 +1,7 @@
 """Lenses: how a group of an older version's fields stands for paths of the version that is stored. Pure.
 
-A lens reads its fields from one part of a stored object (its spec, its status), and writes them into one. Each owns
-some paths of that part, and no two of a part own the same.
+A lens reads its fields from a stored spec, and writes them into one. Each owns some paths of the spec, and no two of a
+kind own the same.
 """
 
 import copy
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 __all__ = ["Lens", "Part", "Path", "View", "at", "chosen", "cut", "merge", "put_at", "same"]
 
 Part = dict[str, Any]
-"""A spec or a status, as JSON values."""
+"""A spec, as JSON values."""
 Path = tuple[str, ...]
 
 
@@ -30,7 +30,7 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How an older version shows one part of an object, and what a part that was put together anew has to keep.
+    """How an older version shows a spec, and what one that was put together anew has to keep.
 
     `model` is the typed model of the stored version. `broken` says which of its rules between fields is broken, those
     that the API server does not ask when somebody writes the older version.

@@ -1,7 +1,7 @@
 """How objects say what they belong to: our labels, and the fields that name an Application."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 __all__ = [
     "APPLICATION_LABEL",
@@ -12,6 +12,7 @@ __all__ = [
     "NEXT_LABEL",
     "REVISION_LABEL",
     "RUN_LABEL",
+    "Work",
     "application_of",
     "made_for",
 ]
@@ -20,6 +21,8 @@ APPLICATION_LABEL: Final = "timonier.dev/application"
 """On everything that belongs to an Application: its name."""
 AUTHOR: Final = "timonier.dev/authored-by"
 """An annotation of what acts later, by itself: who wrote its spec last, as JSON. Only the webhook writes it."""
+Work = Literal["backup", "trial", "recovery"]
+"""What an Application does later by itself, for its author: scheduled backups, restores on trial, recovery of data."""
 RUN_LABEL: Final = "timonier.dev/run"
 """On the Jobs of runs and stores: the kind, in lower case. By it they are watched."""
 GIVEN_UP: Final = "timonier.dev/given-up"

@@ -4,10 +4,11 @@ What a field means in v1 is decided by the lenses that conversion.py looks throu
 is kept, and not shown here.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
+from timonier.api import backup as v1
 from timonier.api.application import Config, DeletionPolicy
 from timonier.api.fields import ATOMIC, DEFAULTED, DnsName, EnvName, Model, PortNumber, Quantity, Text, rules, spelt
 from timonier.api.runs import Phase, immutable
@@ -118,8 +119,14 @@ class BackupSpec(Model):
     cancel: bool | None = Field(default=None, description="End the backup as soon as what it began is undone.")
 
 
-class BackupStatus(Model):
-    """How far the backup is, in the simple form."""
-
-    state: Phase | None = Field(default=None, description="How far it is, in a word.")
-    size: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Bytes of data, for people.")
+_STATUS: Final[dict[str, Any]] = {
+    name: (field.annotation, field) for name, field in v1.BackupStatus.model_fields.items() if name != "phase"
+}
+_STATE: Final[Any] = (Phase | None, Field(default=None, description="How far it is, in a word."))
+BackupStatus: Final = create_model(
+    "BackupStatus",
+    __base__=Model,
+    __doc__="How far the backup is: all that v1 says, with `state` for `phase`.",
+    state=_STATE,
+    **_STATUS,
+)

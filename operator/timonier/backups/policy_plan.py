@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from timonier.api.application import Application
@@ -21,7 +21,7 @@ from timonier.runs import story
 from timonier.runs.names import shortened
 from timonier.runs.reasons import Reason, Words
 
-__all__ = ["Forget", "Plan", "backup_of", "plan"]
+__all__ = ["Forget", "Plan", "Refused", "backup_of", "plan"]
 
 _LONGEST_NAME: Final = 50
 
@@ -38,6 +38,16 @@ class Forget:
     def id(self) -> str:
         """The same for the same backups."""
         return hashlib.sha256("\0".join((*self.store, *self.runs)).encode()).hexdigest()[:8]
+
+
+class Refused(NamedTuple):
+    """Why a backup, or a restore on trial, may not begin though its time has come; None where it may."""
+
+    backup: str | None = None
+    trial: str | None = None
+
+
+_NOTHING: Final = Refused()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +75,12 @@ def plan(
     used: frozenset[str],
     now: datetime,
     trials: Sequence[Restore] = (),
-    refused: str | None = None,
+    refused: Refused = _NOTHING,
 ) -> Plan:
     """Decide for one Application. `backups` are all of it, `used` the names of those that a run relies on.
 
-    `trials` are the Restores on trial that the policy has had made. `refused` says why nothing may begin now, though
-    its time has come: it waits, and is asked about again. Without a policy there is nothing to do, and
+    `trials` are the Restores on trial that the policy has had made. `refused` says why something may not begin
+    now, though its time has come: it waits, and is asked about again. Without a policy there is nothing to do, and
     nothing to say.
     """
     policy = application.spec.backup
@@ -83,7 +93,7 @@ def plan(
     except ScheduleError as error:
         words = Reason.SCHEDULE_INVALID, f"spec.backup: {error}"
         return _told(application, _standing(good), words, Plan(), now)
-    tried = plan_trial(application, trying, good, trials, now, held=refused is not None)
+    tried = plan_trial(application, trying, good, trials, now, held=refused.trial is not None)
     status = _standing(good) | dict(tried.status)
     decision: Decision | None = None
     if timing is not None:
@@ -94,7 +104,7 @@ def plan(
         ]
         metadata = application.metadata
         decision = decide(timing, metadata.namespace, metadata.name, last=begun, now=now, running=bool(under_way))
-        if refused is not None and decision.action in ("Start", "Replace"):
+        if refused.backup is not None and decision.action in ("Start", "Replace"):
             decision = Decision("Wait", decision.scheduled, now + LOOK_AGAIN)
         handled = decision.scheduled if decision.action in ("Start", "Replace", "Miss") else begun
         status["lastScheduleTime"] = stamp(handled or begun)
@@ -103,7 +113,9 @@ def plan(
         made = _acted(application, decision, under_way)
     else:
         made = Plan()
-    words = (Reason.AUTHOR_NOT_PERMITTED, refused) if refused else _health(policy, timing, decision, backups, good, now)
+    words = _health(policy, timing, decision, backups, good, now)
+    if why := refused.backup or refused.trial:
+        words = Reason.AUTHOR_NOT_PERMITTED, why
     if words[0] is Reason.BACKED_UP and good is not None and (failed := tried.failed or failed_before(good)):
         words = Reason.TRIAL_FAILED, failed
     going = _going(policy, backups, used, now)

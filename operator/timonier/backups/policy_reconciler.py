@@ -11,12 +11,12 @@ from timonier.api.backup_store import BackupStore
 from timonier.api.conditions import condition_of
 from timonier.api.moments import moment
 from timonier.api.references import made_for
-from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, RESTORES, UPGRADES
+from timonier.api.resources import APPLICATIONS, BACKUP_STORES, BACKUPS, JOBS, NAMESPACES, RESTORES, UPGRADES
 from timonier.api.restore import Restore
 from timonier.api.runs import StoreRef
 from timonier.backups.access import unready
 from timonier.backups.observing import Observer
-from timonier.backups.policy_plan import Forget, plan
+from timonier.backups.policy_plan import Forget, Refused, plan
 from timonier.engine import metrics
 from timonier.engine.contract import Change, Manifest, Request, Result, Rule
 from timonier.engine.reading import read
@@ -47,6 +47,7 @@ class BackupPolicyReconciler:
         Rule(BACKUPS.group, (BACKUPS.plural,), ("create", "delete", "get", "list", "patch", "watch")),
         Rule(BACKUPS.group, (f"{BACKUPS.plural}/status",), ("patch",)),
         Rule(RESTORES.group, (RESTORES.plural,), ("create", "list", "watch")),
+        Rule(NAMESPACES.group, (NAMESPACES.plural,), ("get",)),
         *RULES,
     )
 
@@ -82,8 +83,11 @@ class BackupPolicyReconciler:
         trials = [trial for resource, child in owned if resource == RESTORES and (trial := read(Restore, child))]
         used, now = frozenset(self._used(request)), datetime.now(UTC)
         wanted = plan(application, backups, used, now, trials)
-        begins = wanted.create is not None or wanted.trial is not None
-        if begins and (refused := await self._refusal(manifest, "backup")):
+        refused = Refused(
+            backup=await self._refusal(manifest, "backup") if wanted.create is not None else None,
+            trial=await self._refusal(manifest, "trial") if wanted.trial is not None else None,
+        )
+        if refused.backup or refused.trial:
             wanted = plan(application, backups, used, now, trials, refused)
         _show(request, wanted.status)
         if wanted.create is not None:
@@ -131,6 +135,8 @@ class BackupPolicyReconciler:
         store = self._observer.store(StoreRef(namespace=forget.store[0], name=forget.store[1]), namespace)
         if store is None or unready(store, writes=False) or store.spec.read_only or _is_locked(store):
             return _PAUSE.total_seconds()  # what it holds stays until it can be asked
+        if await self._observer.refusal(store, namespace) is not None:
+            return _PAUSE.total_seconds()  # or until it may be used again
         task = Task(
             name=name,
             host=hostname(manifest, _STEP, forget.id),

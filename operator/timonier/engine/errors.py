@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 
-_OWN_WEBHOOK = 'failed calling webhook "review.timonier.dev'
+_OWN_WEBHOOKS = tuple(f'failed calling webhook "{name}.timonier.dev' for name in ("author", "review"))
 
 
 class ApiError(Exception):
@@ -41,7 +41,7 @@ class ApiError(Exception):
 
         A webhook that did not answer is taken for such a policy, bar our own: a replica will.
         """
-        foreign = "webhook" in self.message and _OWN_WEBHOOK not in self.message
+        foreign = "webhook" in self.message and not any(own in self.message for own in _OWN_WEBHOOKS)
         return self.status in (400, 403, 405, 413, 422) or (self.status == 500 and foreign)
 
 

@@ -159,7 +159,7 @@ ADMISSIONS = Counter(
 )  # fmt: skip
 AUTHOR_REVIEWS = Counter(
     "timonier_author_reviews", "Reviews of an Application's author before it does something by itself.",
-    ["part", "result"], registry=REGISTRY,
+    ["work", "result"], registry=REGISTRY,
 )  # fmt: skip
 AUTHORIZATIONS = Counter(
     "timonier_authorization_reviews", "Requests that the API server asked about before RBAC, by the answer.",

@@ -257,7 +257,9 @@ def backup_before(backups: Iterable[Manifest], since: str) -> str | None:
 
 def _held_at(backup: Manifest) -> datetime:
     status: Mapping[str, Any] = backup["status"]
-    return moment(str(status.get("completionTime") or status["backupTime"]))
+    return moment(
+        str(status.get("completionTime") or status.get("backupTime") or backup["metadata"]["creationTimestamp"])
+    )
 
 
 def failing(before: Sequence[RecoveryProbeStatus], name: str, message: str | None) -> tuple[RecoveryProbeStatus, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from timonier.api.moments import moment
-from timonier.api.references import KEEP_LABEL, made_for
+from timonier.api.references import KEEP_LABEL, Work, made_for
 from timonier.api.resources import APPLICATIONS, BACKUPS, JOBS, RESTORES, UPGRADES, Resource
 from timonier.api.runs import StepStatus
 from timonier.engine import metrics
@@ -38,8 +38,8 @@ It is given the object as it is after its status was written.
 """
 
 
-Refusal = Callable[[Manifest, str], Awaitable[str | None]]
-"""Why a part of an Application's spec is not carried out now: what its author may not do any more, as a sentence."""
+Refusal = Callable[[Manifest, Work], Awaitable[str | None]]
+"""Why some work of an Application is not begun now: what its author may not do any more, as a sentence."""
 
 
 class Gate:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from timonier.api.references import AUTHOR
+from timonier.api.references import AUTHOR, Work
 from timonier.api.resources import APPLICATIONS, RESTORES
 from timonier.webhooks.permissions import Need, needs
 from timonier.webhooks.reviews import ReviewError, at
@@ -48,9 +48,18 @@ def author(manifest: Manifest) -> Mapping[str, Any] | None:
         user = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ReviewError(f"the annotation {AUTHOR} is not JSON") from error
-    if not isinstance(user, dict) or not isinstance(user.get("username"), str):
-        raise ReviewError(f"the annotation {AUTHOR} names no user")
-    return user
+    match user:
+        case {"username": str(name)} if name and _is_list(user.get("groups", [])) and _is_extra(user.get("extra", {})):
+            return dict(user)
+    raise ReviewError(f"the annotation {AUTHOR} names no user")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_extra(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_list, value.values()))
 
 
 def wanted(kind: str, new: Manifest, old: Manifest | None, user: Mapping[str, Any]) -> str | None:
@@ -65,20 +74,36 @@ def needs_of_request(kind: str, new: Manifest, old: Manifest | None) -> tuple[Ne
     asked = needs(kind, new, old)
     if old is None or _stated(new) == _stated(old):
         return asked
-    return tuple(sorted({*asked, *needs(kind, new, {**old, "spec": {}})}))
+    # A change of the whole spec; of a Restore, which knows no change, its making.
+    before = {**old, "spec": {}} if kind == APPLICATIONS.kind else None
+    return tuple(sorted({*asked, *needs(kind, new, before)}))
 
 
 def problem(kind: str, new: Manifest, old: Manifest | None, user: Mapping[str, Any]) -> str | None:
     """What is wrong with the annotation after all webhooks that change objects; None when nothing is."""
-    if _stated(new) == stamp(user) or (old is not None and _stated(new) == _stated(old) and not needs(kind, new, old)):
+    if old is not None and _stated(new) == _stated(old) and not needs(kind, new, old):
         return None
+    try:
+        if _stated(new) == stamp(user):
+            return None
+    except TooLargeError as error:
+        return str(error)
     return f"the annotation {AUTHOR} is written by the webhook author.timonier.dev alone, which has not been asked"
 
 
-def needs_of_author(application: Manifest, part: str) -> tuple[Need, ...]:
-    """Which permissions a part of an Application's spec (`backup`, `recovery`) takes, when it is carried out."""
-    asked = needs(APPLICATIONS.kind, application, None)
-    return tuple(need for need in asked if need.why.split(".")[:2] == ["spec", part])
+def needs_of_author(application: Manifest, work: Work) -> tuple[Need, ...]:
+    """Which permissions it takes, when it is carried out, what an Application's spec says of some work.
+
+    Raises ReviewError for a spec of no size that the API server could have stored with a review.
+    """
+    return needs(APPLICATIONS.kind, application, None, counts=lambda why: _is_of(why, work))
+
+
+def _is_of(why: str, work: Work) -> bool:
+    trial = why.startswith("spec.backup.verify")
+    if work == "recovery":
+        return why.startswith("spec.recovery.ladder")
+    return trial if work == "trial" else why.startswith("spec.backup") and not trial
 
 
 def _stated(manifest: Manifest | None) -> str | None:

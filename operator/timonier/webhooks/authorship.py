@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from timonier.api.references import AUTHOR
+from timonier.api.references import AUTHOR, Work
 from timonier.engine import metrics
 from timonier.engine.errors import ApiError
 from timonier.webhooks.access import Access, Subject
@@ -44,20 +44,26 @@ class Authorship:
         patch = json.dumps(_patch(new, name)).encode()
         return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
 
-    async def refusal(self, application: Mapping[str, Any], part: str) -> str | None:
-        """Why a part of an Application's spec is not carried out: what its author may not do any more.
+    async def refusal(self, application: Mapping[str, Any], work: Work) -> str | None:
+        """Why some work of an Application is not begun: what its author may not do any more.
 
         None where they may, and where nobody is written down: requests are not reviewed in such a cluster. Raises
-        ApiError when it cannot be found out.
+        ApiError when it cannot be found out now, and may be later.
         """
         try:
             user = author(application)
+            asked = needs_of_author(application, work) if user is not None else ()
         except ReviewError as error:
             return str(error)
         if user is None:
             return None
-        missing = await self._access.missing(Subject.of(user), needs_of_author(application, part))
-        metrics.AUTHOR_REVIEWS.labels(part, "refused" if missing else "allowed").inc()
+        try:
+            missing = await self._access.missing(Subject.of(user), asked)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return f"the API server does not say what {user['username']} may, who wrote this: {error.message}"
+        metrics.AUTHOR_REVIEWS.labels(work, "refused" if missing else "allowed").inc()
         if not missing:
             return None
         return (

@@ -11,12 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from timonier.api.backup import FIXED
+from timonier.api.conversion import STASH
 from timonier.api.resources import APPLICATIONS, BACKUPS
 from timonier.webhooks.reviews import at
 
 __all__ = ["Broken", "broken"]
 
 _SHARED: Final = ("ReadWriteMany", "ReadOnlyMany")
+
+
+# What the API server adds to v1 itself, and what comes from v1alpha1 may be without.
+_DEFAULTS: Final = {"reason": "Manual"}
 
 
 class Broken(NamedTuple):
@@ -30,14 +35,19 @@ def broken(kind: str, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> 
     """The rules that a new spec breaks, bar those that the old one broke before: these hinder no other change."""
     if kind == BACKUPS.kind and old is not None:
         return tuple(
-            Broken(f"spec.{name}", f"{name} cannot change: a run happens once; create another one")
+            Broken(f"spec.{name}", f"{name} cannot change: a run happens once; create another one{_in_v1alpha1(name)}")
             for name in FIXED
-            if new.get(name) != old.get(name)
+            if new.get(name, _DEFAULTS.get(name)) != old.get(name, _DEFAULTS.get(name))
         )
     if kind == APPLICATIONS.kind:
         known = set(_of_application(old)) if old is not None else set()
         return tuple(found for found in _of_application(new) if found not in known)
     return ()
+
+
+def _in_v1alpha1(field: str) -> str:
+    hidden = f"; v1alpha1 does not show it: keep the annotation {STASH}, or write this Backup in v1"
+    return hidden if field not in ("targetRef", "method") else ""
 
 
 def _of_application(spec: Mapping[str, Any]) -> Iterator[Broken]:

@@ -13,7 +13,7 @@ What is not known when the request is made is asked for all names: which Secrets
 store yet.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -81,14 +81,18 @@ def lacking(missing: Iterable[Need]) -> str:
 Manifest = Mapping[str, Any]
 
 
-def needs(kind: str, new: Manifest, old: Manifest | None) -> tuple[Need, ...]:
+def needs(
+    kind: str, new: Manifest, old: Manifest | None, *, counts: Callable[[str], bool] = lambda _: True
+) -> tuple[Need, ...]:
     """What is needed to write `new` over `old`, or to create it where that is None; each once, in order.
 
     Nothing is where nothing changes that the operator acts on: labels, finalizers, status, how many pods there are.
+    `counts` says of which fields it is wanted, by their paths, if not of all.
     Raises ReviewError for an object of no size that the API server could have stored.
     """
     change = _Change(_text(new, "metadata", "namespace"), _text(new, "metadata", "name"), new, old)
-    found = dict.fromkeys(_NEEDS[kind](change)) if kind in _NEEDS else {}
+    # Before each is there but once: what one field needs, another may need as well.
+    found = dict.fromkeys(need for need in _NEEDS[kind](change) if counts(need.why)) if kind in _NEEDS else {}
     if len(found) > _MOST_NEEDS:
         raise ReviewError(f"a request that takes more than {_MOST_NEEDS} permissions is not reviewed")
     return tuple(sorted(found))

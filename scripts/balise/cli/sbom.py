@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from balise.model.atomic_file import write_atomically
 from balise.model.errors import InputError
 
 __all__ = ["HELP", "NAME", "configure", "run"]
@@ -47,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "-":
         sys.stdout.write(written)
         return 0
-    Path(args.output).write_text(written, encoding="utf-8")
+    try:
+        write_atomically(Path(args.output), written.encode())
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", place=args.output) from None
     sys.stdout.write(f"{len(found)} packages in {args.output}\n")
     return 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from balise.model.errors import InputError
 
 __all__ = ["Entry", "Image", "entries", "files", "open_layout"]
 
+_SHA256: Final = re.compile(r"sha256:([0-9a-f]{64})")
 # OCI Image Format, layer.md, Whiteouts.
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
@@ -48,16 +50,17 @@ class Entry:
 def open_layout(folder: Path) -> Image:
     """The one image of a layout. Raises :class:`InputError` for anything else, an index of several images included."""
     index = _json(folder, folder / "index.json")
-    manifests = index.get("manifests") or []
-    if len(manifests) != 1:
-        raise _refused(folder, f"holds {len(manifests)} images, expected one")
+    manifests = index.get("manifests")
+    if not isinstance(manifests, list) or len(manifests) != 1:
+        raise _refused(folder, f"holds {len(manifests) if isinstance(manifests, list) else 'no'} images, expected one")
     manifest = _json(folder, _blob(folder, manifests[0]))
-    if "layers" not in manifest:
+    layers = manifest.get("layers")
+    if not isinstance(layers, list):
         raise _refused(folder, "holds an index of images, expected one image")
     return Image(
         digest=manifests[0]["digest"],
-        configuration=_json(folder, _blob(folder, manifest["config"])),
-        layers=tuple(_blob(folder, layer) for layer in manifest["layers"]),
+        configuration=_json(folder, _blob(folder, manifest.get("config"))),
+        layers=tuple(_blob(folder, layer) for layer in layers),
     )
 
 
@@ -77,7 +80,8 @@ def files(image: Image, wanted: Callable[[str], bool]) -> dict[str, bytes]:
                 _forget(found, path.with_name(name.removeprefix(_WHITEOUT)), itself=True)
             elif not member.isdir():
                 found.pop(str(path), None)
-                if member.isreg() and wanted(str(path)):
+                # A hard link is the file that it leads to, which stands before it in the same layer.
+                if (member.isreg() or member.islnk()) and wanted(str(path)):
                     found[str(path)] = _content(archive, member)
     return found
 
@@ -114,13 +118,29 @@ def _members(layer: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(member)
+    try:
+        file = archive.extractfile(member)
+    except KeyError:
+        message = f"has a link {member.name} to {member.linkname}, which is not there"
+        raise _refused(Path(str(archive.name)), message) from None
     return file.read() if file is not None else b""
 
 
-def _blob(folder: Path, descriptor: Mapping[str, Any]) -> Path:
-    algorithm, _, digest = str(descriptor["digest"]).partition(":")
-    return folder / "blobs" / algorithm / digest
+def _blob(folder: Path, descriptor: Any) -> Path:
+    """The file of a blob, whose content is what the digest says."""
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    found = _SHA256.fullmatch(digest) if isinstance(digest, str) else None
+    if found is None:
+        raise _refused(folder, f"names a blob by {digest!r}, expected sha256: and 64 hexadecimal digits")
+    path = folder / "blobs" / "sha256" / found[1]
+    try:
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _refused(folder, f"has no readable blob {digest}: {error.strerror}") from None
+    if actual != found[1]:
+        raise _refused(folder, f"has a blob {digest} whose content is another one")
+    return path
 
 
 def _json(folder: Path, path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ What is no input has no place in it: its time is that of the image, its serial n
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from packageurl import PackageURL
 
 from balise.images.layout import Image
 from balise.images.packages import Package
+from balise.model.errors import InputError
 
 __all__ = ["document"]
 
@@ -36,7 +37,7 @@ def document(image: Image, packages: Iterable[Package], *, name: str = "") -> st
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"oci:{image.digest}"),
         metadata=BomMetaData(component=described, timestamp=_created(image.configuration)),
-        components=[_component(package) for package in packages],
+        components=[_component(package) for package in _once(packages)],
     )
     bom.register_dependency(described, bom.components)
     written: str = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)
@@ -59,7 +60,22 @@ def _image(image: Image, name: str, labels: Mapping[str, str]) -> Component:
 def _created(configuration: Mapping[str, Any]) -> datetime:
     # OCI Image Format, config.md: RFC 3339; an image without it is as old as SOURCE_DATE_EPOCH=0 would say.
     text = configuration.get("created")
-    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+    if not text:
+        return datetime.fromtimestamp(0, UTC)
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise InputError(f"was created at {text!r}, which is no time", place="the image's configuration") from None
+
+
+def _once(packages: Iterable[Package]) -> Iterator[Package]:
+    """Each by its name and version: what is installed twice is one component, the first of what its files say."""
+    seen = set[tuple[str, ...]]()
+    for package in packages:
+        key = (package.type, package.namespace, package.name, package.version, package.architecture)
+        if key not in seen:
+            seen.add(key)
+            yield package
 
 
 def _component(package: Package) -> Component:

@@ -1,8 +1,10 @@
 """A Backup is the same in v1alpha1 and v1, its status included; `CONVERSION_EXAMPLES` random ones for each law."""
 
+import base64
 import copy
 import json
 import os
+import zlib
 from typing import Any
 
 import pytest
@@ -73,6 +75,21 @@ def test_an_edit_wins_and_leaves_alone_what_v1alpha1_does_not_show(spec: Any, st
     }
     assert stored["status"] == status
     assert STASH not in stored["metadata"]["annotations"]
+
+
+@laws
+@given(backup_specs(), backup_statuses(), backup_statuses())
+def test_no_annotation_changes_the_status(spec: Any, status: Any, forged: Any) -> None:
+    """The API server keeps the status that v1alpha1 shows; the annotation is in the hands of whoever writes."""
+    simple, other = to_v1alpha1(backup("v1", spec, status)), to_v1alpha1(backup("v1", spec, forged))
+    for value in (other["metadata"]["annotations"].get(STASH), packed({"rest": {}, "fields": {}, "status": forged})):
+        annotations = {STASH: value} if value else {}
+        written = simple | {"metadata": simple["metadata"] | {"annotations": annotations}}
+        assert to_v1(written)["status"] == status
+
+
+def packed(value: Any) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
 
 
 def test_each_field_by_example() -> None:

@@ -9,7 +9,7 @@ from timonier.api.application import Application
 from timonier.api.backup import Backup
 from timonier.api.conditions import condition_of
 from timonier.api.restore import Restore
-from timonier.backups.policy_plan import Plan, plan
+from timonier.backups.policy_plan import Plan, Refused, plan
 
 NOW = datetime(2026, 11, 27, 8, 0, 30, tzinfo=UTC)
 NOBODY: frozenset[str] = frozenset()
@@ -76,20 +76,20 @@ def test_when_it_is_time_a_backup_is_made_whose_name_says_for_when() -> None:
 
 def test_what_its_author_may_not_begin_waits_and_is_begun_when_they_may() -> None:
     due = application({"lastScheduleTime": "2026-11-27T07:00:00Z"}, schedule="0 * * * *")
-    held = plan(due, [backup("a", hours(0.9))], NOBODY, NOW, refused="alice may not")
+    held = plan(due, [backup("a", hours(0.9))], NOBODY, NOW, refused=Refused(backup="alice may not"))
     assert (held.create, held.status["lastScheduleTime"], held.again) == (None, "2026-11-27T07:00:00Z", 30.0)
     assert verdict(held) == ("False", "AuthorNotPermitted")
     assert [(event.type, event.note) for event in held.events] == [("Warning", "alice may not")]
     after = application(dict(held.status), schedule="0 * * * *")
-    assert plan(after, [], NOBODY, NOW, refused="alice may not").events == (), "it is said once"
+    assert plan(after, [], NOBODY, NOW, refused=Refused(backup="alice may not")).events == (), "it is said once"
     assert plan(after, [], NOBODY, NOW).create is not None
     late = application(dict(held.status), schedule="0 * * * *", startingDeadlineSeconds=10)
-    missed = plan(late, [], NOBODY, NOW, refused="alice may not")
+    missed = plan(late, [], NOBODY, NOW, refused=Refused(backup="alice may not"))
     assert (missed.create, missed.status["lastScheduleTime"]) == (None, "2026-11-27T08:00:00Z")
 
 
 def test_nor_does_a_restore_on_trial_begin() -> None:
-    held = plan(due_trial(), [backup("good", hours(1))], NOBODY, NOW, refused="alice may not")
+    held = plan(due_trial(), [backup("good", hours(1))], NOBODY, NOW, refused=Refused(trial="alice may not"))
     assert (held.trial, held.status["lastVerificationTime"], held.again) == (None, "2026-11-27T07:00:00Z", 30.0)
     assert verdict(held) == ("False", "AuthorNotPermitted")
 

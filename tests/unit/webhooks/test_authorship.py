@@ -3,14 +3,17 @@
 import asyncio
 import base64
 import copy
+import itertools
 import json
 from typing import Any
 
 import pytest
 
 from harness.played_api_server import OPERATOR, ApiServer, access
-from timonier.api.references import AUTHOR
-from timonier.webhooks.authors import author, needs_of_author, stamp, wanted
+from timonier.api.references import AUTHOR, Work
+from timonier.api.resources import Resource
+from timonier.engine.errors import ApiError
+from timonier.webhooks.authors import author, needs_of_author, needs_of_request, problem, stamp, wanted
 from timonier.webhooks.authorship import Authorship
 from timonier.webhooks.reviews import Review, ReviewError
 
@@ -120,8 +123,8 @@ def test_who_asks_must_be_known() -> None:
 BACKUP = {"backup": {"storeRef": {"name": "offsite"}, "hooks": {"pre": [{"name": "a", "exec": {"command": ["x"]}}]}}}
 
 
-def refusal(server: ApiServer, manifest: Any, part: str = "backup") -> str | None:
-    return asyncio.run(Authorship(access(server)).refusal(manifest, part))
+def refusal(server: ApiServer, manifest: Any, work: Work = "backup") -> str | None:
+    return asyncio.run(Authorship(access(server)).refusal(manifest, work))
 
 
 def test_the_author_is_asked_about_what_that_part_of_the_spec_takes() -> None:
@@ -150,7 +153,68 @@ def test_without_an_author_nobody_is_asked() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("text", ["", "me", "[]", "{}", '{"username": 1}', "[" * 5000])
+EXEC = [{"name": "a", "exec": {"command": ["x"]}}]
+SHARED = {
+    "upgrade": {"rollbackData": "RestoreBackup", "hooks": {"pre": EXEC}},
+    "recovery": {"ladder": [{"action": "RestoreBackup"}], "probes": [{"command": ["x"]}]},
+    "backup": {"storeRef": {"name": "offsite"}, "hooks": {"pre": EXEC}, "verify": {"job": ["look"]}},
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(SHARED)))
+def test_what_two_parts_of_a_spec_take_is_asked_about_for_each(order: tuple[str, ...]) -> None:
+    manifest = application(MINE, **{name: SHARED[name] for name in order})
+
+    def takes(work: Work) -> set[str]:
+        return {str(need.any_of[0]).partition(" in ")[0] for need in needs_of_author(manifest, work)}
+
+    assert takes("recovery") == {"read-data backups.timonier.dev", "restore applications.timonier.dev web"}
+    assert takes("backup") == {"create pods/exec", "use backupstores.timonier.dev offsite"}
+    assert takes("trial") == {"create pods/exec", "read-data backups.timonier.dev"}
+    assert refusal(ApiServer(), manifest, "recovery") is not None
+
+
+def test_groups_without_end_hinder_no_change_that_takes_nothing() -> None:
+    many = BOB | {"groups": ["x" * 100] * 400}
+    for manifest in (application(HIS, **NUMBERS), application(HIS)):
+        assert problem("Application", manifest, application(HIS), many) is None
+    assert "cannot be written down" in (problem("Application", application(), None, many) or "")
+
+
+def test_who_takes_a_restore_over_needs_what_its_making_takes() -> None:
+    spec = {"from": {"backupRef": {"name": "b"}}, "to": {"newApplication": {"name": "copy"}}}
+    mine, his = ({"metadata": {**application(by)["metadata"]}, "spec": spec} for by in (MINE, HIS))
+    taken = {str(need.any_of[0]).partition(" in ")[0] for need in needs_of_request("Restore", mine, his)}
+    assert {"read-data backups.timonier.dev b", "create pods/exec", "get secrets"} <= taken
+    assert needs_of_request("Restore", mine, mine) == ()
+
+
+def test_an_api_server_that_says_no_to_the_question_is_no_reason_to_stop_everything_else() -> None:
+    class Strict(ApiServer):
+        async def create(self, _resource: Resource, _body: dict[str, Any]) -> dict[str, Any]:
+            raise ApiError(self.status, "Invalid", "no such user")
+
+        status = 422
+
+    manifest = application(MINE, **BACKUP)
+    assert "does not say what alice may" in (refusal(Strict(), manifest) or "")
+    Strict.status = 503
+    with pytest.raises(ApiError):
+        refusal(Strict(), manifest)
+
+
+def test_a_spec_without_end_is_refused_in_words() -> None:
+    hooks = [{"name": str(n), "exec": {"command": ["x"] * 100}} for n in range(1_000)]
+    told = refusal(ApiServer(), application(MINE, backup={"hooks": {"pre": hooks}}))
+    assert told is not None
+    assert "is not reviewed" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "me", "[]", "{}", '{"username": 1}', "[" * 5000, '{"username": ""}', '{"username": "a", "groups": "b"}',
+     '{"username": "a", "groups": [1]}', '{"username": "a", "extra": 5}', '{"username": "a", "extra": {"b": "c"}}'],
+)  # fmt: skip
 def test_an_annotation_that_is_not_ours_stands_for_nobody_who_may(text: str) -> None:
     assert "the annotation timonier.dev/authored-by" in (refusal(ApiServer(), application(text, **BACKUP)) or "")
     with pytest.raises(ReviewError):

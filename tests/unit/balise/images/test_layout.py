@@ -120,6 +120,40 @@ def test_a_layer_that_cannot_be_read_is_refused(tmp_path: Path, damaged: bytes) 
         files(found, lambda _: True)
 
 
+def test_a_hard_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        first, second = tarfile.TarInfo("a"), tarfile.TarInfo("b")
+        first.size, second.type, second.linkname = 1, tarfile.LNKTYPE, "a"
+        archive.addfile(first, io.BytesIO(b"1"))
+        archive.addfile(second)
+    found = open_layout(written(tmp_path / "image", [buffer.getvalue()]))
+    assert files(found, lambda path: path == "b") == {"b": b"1"}
+    with tarfile.open(fileobj=(torn := io.BytesIO()), mode="w") as archive:
+        archive.addfile(second)
+    with pytest.raises(InputError, match="has a link b to a, which is not there"):
+        files(open_layout(written(tmp_path / "torn", [torn.getvalue()])), lambda _: True)
+
+
+@pytest.mark.parametrize(
+    "digest", [None, 7, "sha256:../../index.json", "sha256:/etc/hostname", "md5:" + "0" * 32, "sha256:" + "0" * 63]
+)
+def test_a_digest_that_is_none_leads_nowhere(tmp_path: Path, digest: Any) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    with pytest.raises(InputError, match="expected sha256: and 64"):
+        open_layout(tmp_path)
+
+
+def test_a_blob_is_what_its_digest_says(tmp_path: Path) -> None:
+    found = image(tmp_path / "image", {"a": b"1"})
+    found.layers[0].write_bytes(layer({"a": b"2"}))
+    with pytest.raises(InputError, match="whose content is another one"):
+        open_layout(tmp_path / "image")
+    found.layers[0].unlink()
+    with pytest.raises(InputError, match="has no readable blob"):
+        open_layout(tmp_path / "image")
+
+
 def test_the_same_image_has_no_differences(tmp_path: Path) -> None:
     one, other = (image(tmp_path / name, {"a": b"1"}, os="linux") for name in ("one", "other"))
     assert list(differences(one, other)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from balise import cli
 from balise.images.packages import Package, describes_packages, installed, locked_hashes
 from balise.images.sbom import document
+from balise.model.errors import InputError
 
 from .test_layout import Files, image, layer, written
 
@@ -133,6 +135,19 @@ def test_an_image_of_docker_tells_nanoseconds(tmp_path: Path) -> None:
     assert json.loads(document(found, []))["metadata"]["timestamp"] == "2026-01-02T03:04:05.123456+00:00"
 
 
+def test_what_is_installed_twice_is_one_component(tmp_path: Path) -> None:
+    twice = [TYPING, dataclasses.replace(TYPING, license="MIT"), RESTIC]
+    texts = {document(image(tmp_path / name, DEBIAN), twice) for name in ("one", "other")}
+    (text,) = texts
+    strict(text)
+    assert [each["name"] for each in json.loads(text)["components"]] == ["restic", "typing-extensions"]
+
+
+def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which is no time"):
+        document(image(tmp_path / "image", DEBIAN, created="yesterday"), [])
+
+
 def test_an_image_that_says_nothing_about_itself(tmp_path: Path) -> None:
     text = document(image(tmp_path / "image", DEBIAN), [RESTIC], name="acme")
     strict(text)
@@ -158,3 +173,6 @@ def test_an_image_without_packages_and_a_lock_that_is_none(tmp_path: Path, capsy
     assert "has no package that dpkg or pip knows" in capsys.readouterr().err
     assert cli.main(["sbom", str(folder), "--lock", str(tmp_path / "none.txt")]) == 1
     assert "none.txt" in capsys.readouterr().err
+    good = written(tmp_path / "good", [layer(DEBIAN)])
+    assert cli.main(["sbom", str(good), "--output", str(tmp_path / "nowhere" / "x")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
