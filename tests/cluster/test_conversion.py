@@ -34,6 +34,9 @@ pytestmark = pytest.mark.cluster
 
 SAMPLE = Path(__file__).parents[2] / "operator" / "samples" / "simple.yaml"
 NOBODY = "https://127.0.0.1:1/convert"
+ASKED = "timonier_webhook_request_duration_seconds"
+CONVERT = '{path="/convert"}'
+LIMITS = ("0.0025", "0.005", "0.01", "0.025")
 
 
 @pytest.fixture
@@ -288,6 +291,7 @@ def test_a_list_of_500_objects_is_converted_for_3_ms_of_cpu_each_at_most(
     before = operator.scrape()
     seconds = [timed(lambda: all_shown(kube, namespace)) for _ in range(5)]
     stored = timed(lambda: kube.list(APPLICATIONS, namespace))
+    alone = operator.scrape()
     single = sorted(timed(lambda n=n: kube.request("GET", SIMPLE.url(namespace, f"web-{n:03}"))) for n in range(200))
     after = operator.scrape()
     objects, cpu = (
@@ -299,6 +303,12 @@ def test_a_list_of_500_objects_is_converted_for_3_ms_of_cpu_each_at_most(
     )
     assert objects >= 200
     print(f"{cpu / objects * 1000:.2f} ms of CPU an object, {objects:.0f} objects")
+    within = {
+        limit: after[series] - alone[series]
+        for limit, series in ((limit, f'{ASKED}_bucket{{le="{limit}",path="/convert"}}') for limit in LIMITS)
+    }
+    print(f"of {after[f'{ASKED}_count{CONVERT}'] - alone[f'{ASKED}_count{CONVERT}']:.0f} conversions of one object, "
+          f"within seconds: {within}")  # fmt: skip
     print(
         f"500 as v1alpha1: {min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f} ms (as v1: {stored * 1000:.0f} ms); "
         f"one: median {single[100] * 1000:.1f} ms, p99 {single[197] * 1000:.1f} ms"
