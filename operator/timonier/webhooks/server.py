@@ -19,9 +19,9 @@ from timonier.webhooks.reviews import Answer, ReviewError
 
 __all__ = ["BODY_LIMIT", "LEAVING", "Page", "Serving", "application", "listen", "server_context"]
 
-BODY_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of one request, and of all that are not small together. A list is converted in one: these are some seven
-thousand Applications. As values of Python they take up to 15 times as much."""
+BODY_LIMIT: Final = 12 * 1024 * 1024
+"""Bytes of one request, and of all that are not small together. A list is converted in one: these are some 3,500
+Applications of few fields. As values of Python they take up to 18 times as much."""
 _LIMITS: Final = {"AdmissionReview": 8 * 1024 * 1024, "SubjectAccessReview": 1024 * 1024}
 """Less for those that are about one object, of which the API server stores no more than 1.5 MiB."""
 _SMALL: Final = 64 * 1024

@@ -23,7 +23,8 @@ REVIEW = {
 }
 GOOD = json.dumps(REVIEW).encode()
 PATHS = ("/convert", "/author", "/review", "/authorize")
-MOST_MIB = 380
+LARGE = 11 * MIB
+MOST_MIB = 320
 """Above what the server has at rest: with it, the operator stays below the 512 MiB that its Deployment may have."""
 
 
@@ -73,15 +74,18 @@ def crowd(item: bytes, size: int) -> bytes:
 
 def pairs(size: int) -> bytes:
     """As many values, each with a name of its own, as a review of its size may have."""
-    inner = ",".join(f'"{number:06x}":"ab"' for number in range(size // 14 - 20))
+    inner = ",".join(f'"{number:06x}":0' for number in range(size // 11 - 20))
     return f'{{"apiVersion":"v1","kind":"ConversionReview","x":{{{inner}}}}}'.encode()
 
 
 def test_bodies_that_would_fill_the_memory_do_not(server: WebhookProcess) -> None:
     bomb = gzip.compress(b" " * (200 * MIB), 9)
     bodies = [
-        *(head("/convert", len(body)) + body for body in 3 * [crowd(b"{},", 15 * MIB), crowd(b'{"a":1},', 15 * MIB)]),
-        *(head("/convert", len(body)) + body for body in 2 * [pairs(15 * MIB)]),
+        *(
+            head("/convert", len(body)) + body
+            for body in 3 * [crowd(b"{},", LARGE), crowd(b'{"a":1},', LARGE), crowd(b'"abcd",', LARGE)]
+        ),
+        *(head("/convert", len(body)) + body for body in 2 * [pairs(LARGE)]),
         *(head("/review", len(body)) + body for body in 40 * [crowd(b"[],", MIB)]),
         *(head(path, len(bomb), "Content-Encoding: gzip") + bomb for path in PATHS),
         *(head(path, 64 * MIB) + b" " * MIB for path in PATHS),

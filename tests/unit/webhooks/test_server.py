@@ -165,6 +165,25 @@ def test_what_is_no_review_is_refused_and_the_next_is_answered(body: Any, status
     asking(test)
 
 
+def test_a_long_list_of_what_many_managers_write_is_no_attack() -> None:
+    """Of all that an object has, `managedFields` has the most values for its size."""
+    ports = {"k:" + json.dumps({"containerPort": 8000 + n}): {".": {}, "f:name": {}} for n in range(8)}
+    env = {"k:" + json.dumps({"name": f"V{n}"}): {".": {}, "f:name": {}, "f:value": {}} for n in range(20)}
+    owned = {"f:spec": {"f:workload": {"f:ports": ports, "f:env": env}}}
+    names = ("argocd", "flux", "timonier")
+    managed = [{"manager": name, "operation": "Apply", "fieldsV1": owned} for name in names]
+    objects = 700 * [OBJECT | {"metadata": OBJECT["metadata"] | {"managedFields": managed}}]
+
+    async def test(client: Client) -> None:
+        body = json.dumps(REVIEW | {"request": REQUEST | {"objects": objects}}, separators=(",", ":")).encode()
+        assert 2 * 1024 * 1024 < len(body) < server.BODY_LIMIT
+        status, answer = await client.ask(body)
+        assert status == 200
+        assert len(answer["response"]["convertedObjects"]) == 700
+
+    asking(test)
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
