@@ -245,11 +245,14 @@ def test_with_no_replica_to_ask_nothing_is_written_and_everything_can_be_deleted
     kube: Kube, ready: None, installation: Installation, namespace: str
 ) -> None:
     kube.apply(application(namespace))
+    kube.patch(APPLICATIONS, namespace, "web", {"metadata": {"finalizers": ["example.com/kept"]}})
     installation.stop()
     try:
-        with pytest.raises(RefusedError) as refused:
-            kube.apply(application(namespace, scaling={"replicas": 2}))
-        assert "failed calling webhook" in refused.value.message
+        for change in ({"spec": {"scaling": {"replicas": 2}}}, {"metadata": {"annotations": {"a": "b"}}}):
+            with pytest.raises(RefusedError, match="failed calling webhook"):
+                kube.patch(APPLICATIONS, namespace, "web", change)
+        kube.patch(APPLICATIONS, namespace, "web", {"metadata": {"labels": {"team": "shop"}}})
+        kube.patch(APPLICATIONS, namespace, "web", {"metadata": {"finalizers": None}})
         kube.delete(APPLICATIONS, namespace, "web")
         kube.wait("it is gone", lambda: kube.get(APPLICATIONS, namespace, "web") is None)
     finally:

@@ -10,6 +10,7 @@ from balise.generate.configuration import INSTALL_MODES, Configuration
 from balise.generate.descriptors import display_name, spec_descriptors, status_descriptors
 from balise.generate.facts import Facts
 from balise.generate.manifests import Manifest
+from balise.generate.webhooks import MATCH_CONDITIONS_ANNOTATION
 from balise.model.errors import InputError
 
 __all__ = ["cluster_service_version", "csv_name"]
@@ -47,7 +48,9 @@ def cluster_service_version(configuration: Configuration, facts: Facts) -> Manif
         "version": configuration.version,
     }
     if facts.webhooks:
-        spec["webhookdefinitions"] = list(facts.webhooks)
+        spec["webhookdefinitions"] = [
+            {field: value for field, value in each.items() if field != "matchConditions"} for each in facts.webhooks
+        ]
     if configuration.replaces:
         spec["replaces"] = configuration.replaces
     if configuration.skips:
@@ -81,7 +84,15 @@ def _annotations(configuration: Configuration, facts: Facts, owned: list[Manifes
         annotations["createdAt"] = configuration.created_at
     if configuration.skip_range:
         annotations["olm.skipRange"] = configuration.skip_range
+    if conditions := _match_conditions(facts):
+        annotations[MATCH_CONDITIONS_ANNOTATION] = conditions
     return annotations | dict(configuration.annotations)
+
+
+def _match_conditions(facts: Facts) -> str:
+    """OLM's webhookdefinitions have no field for them: whoever installs without OLM finds them in an annotation."""
+    stated = {each["generateName"]: each["matchConditions"] for each in facts.webhooks if "matchConditions" in each}
+    return json.dumps(stated, sort_keys=True) if stated else ""
 
 
 def _labels(configuration: Configuration) -> dict[str, str]:

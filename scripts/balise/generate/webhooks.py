@@ -8,7 +8,10 @@ from typing import Final
 from balise.generate.manifests import Manifest
 from balise.model.errors import InputError
 
-__all__ = ["checked_webhooks"]
+__all__ = ["MATCH_CONDITIONS_ANNOTATION", "checked_webhooks"]
+
+MATCH_CONDITIONS_ANNOTATION: Final = "balise.timonier.dev/webhook-match-conditions"
+"""On a ClusterServiceVersion: the `matchConditions` of admission webhooks, by `generateName`, as JSON."""
 
 _TYPES: Final = ("ConversionWebhook", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
 # Groups and kinds that OLM refuses to let a webhook intercept: it could lock everybody out, OLM included.
@@ -45,12 +48,24 @@ def _check_form(definition: Manifest, place: str) -> None:
         case {"type": kind, "generateName": str(), "deploymentName": str(), "webhookPath": str(path)} if (
             kind in _TYPES and path.startswith("/")
         ):
+            _check_conditions(definition, place)
             return
     raise InputError(
         "expected type, generateName, deploymentName and a webhookPath that begins with '/'",
         place=place,
         way_out=f"type is one of {', '.join(_TYPES)}",
     )
+
+
+def _check_conditions(definition: Manifest, place: str) -> None:
+    conditions = definition.get("matchConditions", [])
+    for condition in conditions if isinstance(conditions, list) else [None]:
+        match condition:
+            case {"name": str(), "expression": str(), **rest} if not rest and definition["type"] != _TYPES[0]:
+                continue
+        raise InputError(
+            "expected matchConditions with a name and an expression each, on admission webhooks alone", place=place
+        )
 
 
 def _check_target(definition: Manifest, deployment: Manifest, place: str) -> None:

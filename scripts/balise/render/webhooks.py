@@ -6,10 +6,12 @@ Names are those that OLM would give: an operator finds everything at the same pl
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from balise.generate.manifests import Manifest
+from balise.generate.webhooks import MATCH_CONDITIONS_ANNOTATION
 from balise.model.errors import InputError
 from balise.render.access import binding, role
 from balise.render.options import Options
@@ -48,7 +50,7 @@ def webhook_manifests(csv: Manifest, options: Options, targets: tuple[str, ...])
             manifests += _own(csv, entry, definitions, options.namespace)
     owned = csv["spec"].get("customresourcedefinitions", {}).get("owned") or ()
     groups = frozenset(each["name"].partition(".")[2] for each in owned)
-    return manifests + _configurations(definitions, options, targets, groups, by_manager=by_manager)
+    return manifests + _configurations(csv, options, targets, groups, by_manager=by_manager)
 
 
 def converted(crd: Manifest, csv: Manifest, options: Options) -> Manifest:
@@ -148,8 +150,24 @@ def _client(definition: Manifest, options: Options) -> Manifest:
     }
 
 
+def _match_conditions(csv: Manifest) -> dict[str, list[Manifest]]:
+    """Which requests each webhook is asked about, where its author says so; OLM knows no such thing."""
+    text = (csv["metadata"].get("annotations") or {}).get(MATCH_CONDITIONS_ANNOTATION, "{}")
+    try:
+        found = json.loads(text)
+    except (RecursionError, ValueError):
+        found = None
+    if isinstance(found, dict) and all(isinstance(each, list) for each in found.values()):
+        return found
+    raise InputError(
+        f"the annotation {MATCH_CONDITIONS_ANNOTATION} is no JSON object of lists of matchConditions",
+        place=f"ClusterServiceVersion {csv['metadata']['name']}, metadata.annotations",
+        way_out="write it as balise generate does: by the generateName of each webhook",
+    )
+
+
 def _configurations(
-    definitions: Sequence[Manifest],
+    csv: Manifest,
     options: Options,
     targets: tuple[str, ...],
     groups: frozenset[str],
@@ -160,11 +178,13 @@ def _configurations(
 
     Not so for webhooks about the bundle's own kinds alone: nothing of the operator's start is one of these.
     """
+    definitions = csv["spec"]["webhookdefinitions"]
     label = "kubernetes.io/metadata.name"
     if targets:
         where = {"key": label, "operator": "In", "values": sorted(targets)}
     else:
         where = {"key": label, "operator": "NotIn", "values": [options.namespace]}
+    conditions = _match_conditions(csv)
     manifests = []
     for definition in definitions:
         if (kind := _CONFIGURATIONS.get(definition["type"])) is None:
@@ -178,6 +198,8 @@ def _configurations(
             "name": name,
             "clientConfig": _client(definition, options),
         }
+        if name in conditions:
+            webhook["matchConditions"] = conditions[name]
         asked = {group for rule in definition.get("rules") or () for group in rule.get("apiGroups") or ()}
         if targets or not asked or not asked <= groups:
             webhook["namespaceSelector"] = {"matchExpressions": [where]}

@@ -37,6 +37,14 @@ def check(*definitions: dict[str, Any], served: tuple[str, ...] = (), **changes:
     return checked_webhooks(list(definitions), paths, **arguments, place="acme:webhooks")
 
 
+def test_conditions_have_a_name_and_an_expression() -> None:
+    good = VALIDATION | {"matchConditions": [{"name": "a", "expression": "true"}]}
+    assert check(CONVERSION, good) == (good, CONVERSION)
+    for bad in ([{"name": "a"}], [{"name": "a", "expression": "true", "more": 1}], ["true"]):
+        with pytest.raises(InputError, match="a name and an expression each"):
+            check(CONVERSION, VALIDATION | {"matchConditions": bad})
+
+
 def test_good_definitions_are_sorted_by_name() -> None:
     assert check(CONVERSION, VALIDATION) == (VALIDATION, CONVERSION)
 
@@ -47,6 +55,8 @@ def test_good_definitions_are_sorted_by_name() -> None:
         ({"webhookPath": "/elsewhere"}, "/elsewhere is defined as a webhook, and the operator does not serve it"),
         ({"type": "Webhook"}, "expected type, generateName"),
         ({"webhookPath": "convert"}, "begins with '/'"),
+        ({"matchConditions": [{"name": "a", "expression": "true"}]}, "on admission webhooks alone"),
+        ({"matchConditions": "true"}, "a name and an expression each"),
         ({"deploymentName": "other"}, "is served by 'other'; the Deployment is 'acme'"),
         ({"targetPort": 8443}, "targetPort 8443 is no port"),
         ({"conversionCRDs": ["else.acme.example"]}, "else.acme.example is to be converted, and no CRD"),

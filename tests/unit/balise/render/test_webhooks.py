@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
 
+from balise.generate.webhooks import MATCH_CONDITIONS_ANNOTATION
 from balise.model.errors import InputError
 from balise.render.bundle import Bundle
 from balise.render.installation import render
@@ -141,6 +143,20 @@ def test_cert_manager_makes_them_where_it_is_chosen() -> None:
     ]
     assert {each["secret"]["secretName"] for each in pod["volumes"]} == {"acme-service-cert"}
     assert not [each for each in manifests if "certificates" in each["metadata"]["name"]]
+
+
+def test_a_webhook_is_asked_about_what_its_author_says_alone() -> None:
+    conditions = [{"name": "changes", "expression": "object.spec != oldObject.spec"}]
+    given = bundle()
+    given.csv["metadata"]["annotations"][MATCH_CONDITIONS_ANNOTATION] = json.dumps({"stores.acme.example": conditions})
+    (webhook,) = render(given, Options("ops"))[-1]["webhooks"]
+    assert webhook["matchConditions"] == conditions
+    (webhook,) = render(bundle(), Options("ops"))[-1]["webhooks"]
+    assert "matchConditions" not in webhook
+    for text in ("{", "[]", '{"a": 1}', "[" * 50_000):
+        given.csv["metadata"]["annotations"][MATCH_CONDITIONS_ANNOTATION] = text
+        with pytest.raises(InputError, match="no JSON object of lists"):
+            render(given, Options("ops"))
 
 
 def test_somebody_must_make_them() -> None:
