@@ -43,6 +43,7 @@ from timonier.engine.controller import Controller
 from timonier.engine.errors import ApiError, NotLeaderError
 from timonier.engine.events import EventRecorder
 from timonier.engine.lease import Election
+from timonier.engine.logs import unheard
 from timonier.engine.metrics import distribution_version
 from timonier.engine.server import serving
 from timonier.engine.watch import WatchedKind, Watcher
@@ -138,6 +139,7 @@ def mover_image() -> str:
 
 async def run(options: Options) -> None:
     """Run one replica until SIGTERM or SIGINT. Raises LeaseLostError, and whatever makes going on impossible."""
+    asyncio.get_running_loop().set_exception_handler(unheard)
     election = Election(
         namespace=options.namespace or own_namespace(),
         name=LEASE_NAME,

@@ -114,7 +114,8 @@ def plan(
     else:
         made = Plan()
     words = _health(policy, timing, decision, backups, good, now)
-    if why := refused.backup or refused.trial:
+    # That a trial may not begin is no reason to be silent about backups that fail.
+    if why := refused.backup or (refused.trial if words[0] is Reason.BACKED_UP else None):
         words = Reason.AUTHOR_NOT_PERMITTED, why
     if words[0] is Reason.BACKED_UP and good is not None and (failed := tried.failed or failed_before(good)):
         words = Reason.TRIAL_FAILED, failed

@@ -13,7 +13,11 @@ __all__ = [
 ]
 
 
-_OWN_WEBHOOKS = tuple(f'failed calling webhook "{name}.timonier.dev' for name in ("author", "review"))
+_OWN_WEBHOOKS = (
+    'failed calling webhook "author.timonier.dev',
+    'failed calling webhook "review.timonier.dev',
+    "conversion webhook for timonier.dev/",
+)
 
 
 class ApiError(Exception):

@@ -1,5 +1,6 @@
 """Logs as JSON lines: time, level, message, and which object and which reconcile they are about."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -11,7 +12,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["bound", "configure", "without_values"]
+__all__ = ["bound", "configure", "unheard", "without_values"]
+
+logger = logging.getLogger(__name__)
 
 _CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
 
@@ -50,12 +53,23 @@ def without_values(error: BaseException) -> str:
 
     What others say quotes what they were given: `KeyError: 'hunter2'`, or the input of a model that does not fit.
     """
+    return _told(error, set())
+
+
+def _told(error: BaseException, seen: set[int]) -> str:
+    seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     inner = [before, *error.exceptions] if isinstance(error, BaseExceptionGroup) else [before]
-    told = "".join(f"{without_values(each)}\n\n" for each in inner if each is not None)
+    # One may be its own cause, by way of others.
+    told = "".join(f"{_told(each, seen)}\n\n" for each in inner if each is not None and id(each) not in seen)
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     said = f": {error}" if name.startswith("timonier.") or isinstance(error, OSError) else ""
     return told + "".join(traceback.format_tb(error.__traceback__)) + name + said
+
+
+def unheard(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For `set_exception_handler`: log what no task of ours has caught. asyncio itself would quote it."""
+    logger.error("%s", context["message"], exc_info=context.get("exception"))
 
 
 def configure(level: str = "INFO") -> None:

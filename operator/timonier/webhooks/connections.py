@@ -1,4 +1,9 @@
-"""Who may be connected: so many at once, and whoever has been silent for longest makes room for the next one."""
+"""Who may be connected: so many at once, and whoever has been silent for longest makes room for the next one.
+
+Whoever has sent all of a request is never ended. Of the others those go first that have no request under way, and then
+those that have been sending for longest. While somebody waits, each answer is the last one on its connection: one busy
+client does not keep the others out.
+"""
 
 import asyncio
 import logging
@@ -25,16 +30,30 @@ logger = logging.getLogger(__name__)
 
 
 class Connections:
-    """Lets connections in to an aiohttp server, and knows which of them are being answered."""
+    """Lets connections in to an aiohttp server, and knows how each of them is."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._arriving: dict[asyncio.Task[None], float] = {}
         self._since: dict[web.RequestHandler, float] = {}
+        self._sending: set[web.RequestHandler] = set()
         self._answering: set[web.RequestHandler] = set()
+        self.crowded = False
+        """Somebody waits to be let in."""
+
+    @contextmanager
+    def asked(self, connection: web.RequestHandler) -> Iterator[None]:
+        """A request is under way, for the life of the block."""
+        self._sending.add(connection)
+        self.heard(connection)
+        try:
+            yield
+        finally:
+            self._sending.discard(connection)
+            self.heard(connection)
 
     def heard(self, connection: web.RequestHandler) -> None:
-        """A request has begun on it."""
+        """It is not its fault that it took as long as it did."""
         self._since[connection] = asyncio.get_running_loop().time()
 
     @contextmanager
@@ -45,22 +64,24 @@ class Connections:
             yield
         finally:
             self._answering.discard(connection)
-            self.heard(connection)
 
     async def let_in(self, server: web.Server, door: socket.socket, context: ssl.SSLContext) -> None:
         """Accept until cancelled; what is connected then stays so."""
         loop = asyncio.get_running_loop()
         try:
             while True:
-                while len(self._arriving) + len(server.connections) >= self._most:
-                    self._make_room(server)
-                    await asyncio.sleep(_LOOK_AGAIN)
                 try:
                     accepted, _ = await loop.sock_accept(door)
                 except OSError as error:
                     logger.warning("cannot take a connection, again in %.0f s: %s", _OUT_OF_FILES, error)
                     await asyncio.sleep(_OUT_OF_FILES)
                     continue
+                with _closed_on_error(accepted):
+                    while len(self._arriving) + len(server.connections) >= self._most:
+                        self.crowded = True
+                        self._make_room(server)
+                        await asyncio.sleep(_LOOK_AGAIN)
+                self.crowded = False
                 task = asyncio.create_task(self._shake_hands(server, accepted, context))
                 self._arriving[task] = loop.time()
                 task.add_done_callback(self._arriving.pop)
@@ -81,17 +102,34 @@ class Connections:
         self.heard(connection)
 
     def _make_room(self, server: web.Server) -> None:
-        """End the one that has been silent for longest, if that is long."""
+        """End the one that has been idle for longest, or else sending for longest, if that is long."""
         latest = asyncio.get_running_loop().time() - _PATIENCE
         for task, since in self._arriving.items():
             if since < latest:
                 task.cancel()
                 return
-        waiting = {each: self._since[each] for each in server.connections if each in self._since}
-        silent = [each for each, since in waiting.items() if since < latest and each not in self._answering]
-        oldest = min(silent, key=lambda each: waiting[each], default=None)
-        if oldest is not None and oldest.transport is not None:
-            oldest.transport.abort()
+        silent = [
+            each
+            for each in server.connections
+            if self._since.get(each, latest) < latest and each not in self._answering and _is_open(each)
+        ]
+        first = min(silent, key=lambda each: (each in self._sending, self._since[each]), default=None)
+        if first is not None and first.transport is not None:
+            first.transport.abort()
+
+
+def _is_open(connection: web.RequestHandler) -> bool:
+    return connection.transport is not None and not connection.transport.is_closing()
+
+
+@contextmanager
+def _closed_on_error(accepted: socket.socket) -> Iterator[None]:
+    """Whoever still waits when nobody is let in any more is not left waiting."""
+    try:
+        yield
+    except BaseException:
+        accepted.close()
+        raise
 
 
 def listener(address: str) -> socket.socket:

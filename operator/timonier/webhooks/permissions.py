@@ -168,6 +168,7 @@ def _of_policies(change: _Change) -> Iterator[Need]:
     spec = change.spec
     if at(spec, "backup", "verify"):
         yield change.need("spec.backup.verify", "read-data", BACKUPS)
+        yield change.need("spec.backup.verify", "create", PODS)
     rungs = at(spec, "recovery").get("ladder")
     ladder = rungs if isinstance(rungs, list | tuple) else ()
     loads = {"spec.upgrade.rollbackData": _text(spec, "upgrade", "rollbackData") == "RestoreBackup",

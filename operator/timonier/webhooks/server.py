@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from aiohttp import ClientPayloadError, web
@@ -44,11 +44,19 @@ _silent.propagate = False
 Page = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def application(answers: Mapping[tuple[str, str], Answer], pages: Mapping[str, Page] | None = None) -> web.Application:
-    """The server's routes: for each path and kind of review, who answers; and `pages` to get, by their paths."""
+def application(
+    answers: Mapping[tuple[str, str], Answer],
+    pages: Mapping[str, Page] | None = None,
+    *,
+    connections: Connections | None = None,
+) -> web.Application:
+    """The server's routes: for each path and kind of review, who answers; and `pages` to get, by their paths.
+
+    `connections` says how many may be connected, if not as many as usual.
+    """
     served = web.Application(middlewares=[_answered])
     served[LEAVING] = asyncio.Event()
-    served[_CONNECTIONS] = Connections()
+    served[_CONNECTIONS] = connections or Connections()
     room = _Room(BODY_LIMIT)
     for (path, kind), answer in answers.items():
         served.router.add_post(path, _Handler(path, kind, answer, room).handle)
@@ -70,6 +78,10 @@ class Serving:
     def __init__(self, runner: web.AppRunner, accepting: asyncio.Task[None]) -> None:
         self._runner = runner
         self._accepting = accepting
+
+    def problem(self) -> str | None:
+        """What keeps it from taking connections; None when nothing does."""
+        return "takes no connections any more" if self._accepting.done() else None
 
     async def close(self) -> None:
         """Take no more connections, let requests finish, and end."""
@@ -106,16 +118,19 @@ async def _answered(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Whatever happens, there is an answer."""
-    try:
-        response = await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        logger.exception("a request could not be answered", extra={"path": request.path})
-        response = web.Response(status=500, text="the operator failed to answer; its log says where\n")
-    if request.app[LEAVING].is_set():
-        response.force_close()
-    return response
+    connections = request.app[_CONNECTIONS]
+    with connections.asked(request.protocol):
+        try:
+            with connections.answering(request.protocol) if request.method == "GET" else nullcontext():
+                response = await handler(request)
+        except web.HTTPException:
+            raise
+        except Exception:
+            logger.exception("a request could not be answered", extra={"path": request.path})
+            response = web.Response(status=500, text="the operator failed to answer; its log says where\n")
+        if request.app[LEAVING].is_set() or connections.crowded:
+            response.force_close()
+        return response
 
 
 class _Room:
@@ -175,7 +190,6 @@ class _Handler:
     async def handle(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         status = 0
-        request.app[_CONNECTIONS].heard(request.protocol)
         try:
             response = await self._respond(request)
             status = response.status
@@ -187,11 +201,10 @@ class _Handler:
     async def _respond(self, request: web.Request) -> web.Response:
         try:
             async with self._read(request) as body:
-                with request.app[_CONNECTIONS].answering(request.protocol):
-                    review = reviews.read(body, self._kind)
-                    body.clear()
-                    answer = reviews.wrapped(review, await self._answer(review))
-                    return web.Response(body=_text(answer), content_type="application/json")
+                review = reviews.read(body, self._kind)
+                body.clear()
+                answer = reviews.wrapped(review, await self._answer(review))
+                return web.Response(body=_text(answer), content_type="application/json")
         except _UnreadError as error:
             return web.Response(status=error.status, text=f"{error}\n")
         except ReviewError as error:
@@ -203,22 +216,20 @@ class _Handler:
     async def _read(self, request: web.Request) -> AsyncIterator[bytearray]:
         """The body, and a turn to answer it, for the life of the block. Raises _UnreadError."""
         room, body = _Share(self._room), bytearray()
-        try:
+        with ExitStack() as kept:
+            kept.callback(room.give_back)
             try:
                 async with asyncio.timeout(_READ_SECONDS):
                     await self._fill(body, request, room)
+                    kept.enter_context(request.app[_CONNECTIONS].answering(request.protocol))
                     await self._turns.acquire()
+                    kept.callback(self._turns.release)
             except TimeoutError:
                 text = f"the request was not there, and its turn, within {_READ_SECONDS:.0f} s"
                 raise _UnreadError(408, text) from None
             except (ConnectionError, ClientPayloadError):
                 raise _UnreadError(400, "the request broke off") from None
-            try:
-                yield body
-            finally:
-                self._turns.release()
-        finally:
-            room.give_back()
+            yield body
 
     async def _fill(self, body: bytearray, request: web.Request, room: _Share) -> None:
         """Read all that is sent. What is not small waits for room, once so much of it has come."""
@@ -229,6 +240,7 @@ class _Handler:
             self._check_size(len(body))
             if len(body) > _SMALL:
                 await room.take(declared or self._limit)
+                request.app[_CONNECTIONS].heard(request.protocol)
 
     def _check_size(self, size: int) -> None:
         if size > self._limit:

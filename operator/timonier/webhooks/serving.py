@@ -62,13 +62,18 @@ class Webhooks:
         """A health question: is a certificate there, the server up, and here to stay?"""
         if self._application[server.LEAVING].is_set():
             return "about to stop"
-        return None if self._serving is not None else "no certificate yet"
+        return self._serving.problem() if self._serving is not None else "no certificate yet"
 
     async def run(self) -> None:
-        """Serve until cancelled; then requests that are being answered are. Raises OSError when the port is taken."""
+        """Serve until cancelled; then requests that are being answered are. Raises OSError when the port is taken.
+
+        Raises RuntimeError when no connections are taken any more: only a new process can help.
+        """
         try:
             while True:
                 await self._refresh()
+                if self._serving is not None and (problem := self._serving.problem()):
+                    raise RuntimeError(f"the webhooks' server {problem}")
                 await asyncio.sleep(self._every(self._served.certificate) if self._served else _FIRST_POLL)
         finally:
             if self._serving is not None:

@@ -92,6 +92,12 @@ def test_nor_does_a_restore_on_trial_begin() -> None:
     held = plan(due_trial(), [backup("good", hours(1))], NOBODY, NOW, refused=Refused(trial="alice may not"))
     assert (held.trial, held.status["lastVerificationTime"], held.again) == (None, "2026-11-27T07:00:00Z", 30.0)
     assert verdict(held) == ("False", "AuthorNotPermitted")
+    # That hides nothing that is worse.
+    backups = [backup("good", hours(2)), backup("bad", hours(1), "Failed")]
+    assert (
+        verdict(plan(due_trial(), backups, NOBODY, NOW, refused=Refused(trial="alice may not")))[1]
+        == "LastBackupFailed"
+    )
 
 
 def test_long_names_stay_apart_and_fit() -> None:

@@ -1,5 +1,7 @@
 """What a line of the log says of an error, and what it keeps to itself."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -9,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from timonier.engine.errors import ApiError
-from timonier.engine.logs import configure
+from timonier.engine.logs import configure, unheard, without_values
 
 SECRET = "hunter2"
 
@@ -81,3 +83,27 @@ def test_what_our_own_errors_say_is_kept(lines: io.StringIO) -> None:
 def test_half_a_character_does_not_spoil_the_line(lines: io.StringIO) -> None:
     logging.getLogger("any").warning("name %s", "\ud800")
     assert json.loads(lines.getvalue())["message"] == "name \ud800"
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    error, other = KeyError(SECRET), ValueError(SECRET)
+    error.__cause__, other.__cause__ = other, error
+    assert without_values(error).count("builtins.KeyError") == 1
+
+
+def test_what_nobody_has_caught_is_not_quoted(lines: io.StringIO) -> None:
+    async def whole() -> None:
+        asyncio.get_running_loop().set_exception_handler(unheard)
+
+        async def fails() -> None:
+            raise KeyError(SECRET)
+
+        task = asyncio.create_task(fails())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(whole())
+    assert "never retrieved" in lines.getvalue()
+    assert "builtins.KeyError" in lines.getvalue()
+    assert SECRET not in lines.getvalue()

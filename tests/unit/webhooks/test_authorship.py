@@ -170,7 +170,7 @@ def test_what_two_parts_of_a_spec_take_is_asked_about_for_each(order: tuple[str,
 
     assert takes("recovery") == {"read-data backups.timonier.dev", "restore applications.timonier.dev web"}
     assert takes("backup") == {"create pods/exec", "use backupstores.timonier.dev offsite"}
-    assert takes("trial") == {"create pods/exec", "read-data backups.timonier.dev"}
+    assert takes("trial") == {"create pods", "create pods/exec", "read-data backups.timonier.dev"}
     assert refusal(ApiServer(), manifest, "recovery") is not None
 
 
