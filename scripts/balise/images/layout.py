@@ -118,12 +118,14 @@ def _members(layer: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    layer = Path(str(archive.name))
     try:
         file = archive.extractfile(member)
+        return file.read() if file is not None else b""
     except KeyError:
-        message = f"has a link {member.name} to {member.linkname}, which is not there"
-        raise _refused(Path(str(archive.name)), message) from None
-    return file.read() if file is not None else b""
+        raise _refused(layer, f"has a link {member.name} to {member.linkname}, which is not there") from None
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise _refused(layer, f"cannot be read as a layer: {error}") from None
 
 
 def _blob(folder: Path, descriptor: Any) -> Path:

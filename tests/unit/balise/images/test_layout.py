@@ -112,6 +112,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     [
         pytest.param(b"\x28\xb5\x2f\xfd", id="another compression"),
         pytest.param(layer({"a": b"1"}, zipped=True)[:30], id="cut off"),
+        pytest.param(layer({"a": b"1" * 2000})[:1000], id="cut off in a file"),
     ],
 )
 def test_a_layer_that_cannot_be_read_is_refused(tmp_path: Path, damaged: bytes) -> None:
