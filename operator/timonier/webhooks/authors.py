@@ -63,7 +63,10 @@ def _is_extra(value: Any) -> bool:
 
 
 def wanted(kind: str, new: Manifest, old: Manifest | None, user: Mapping[str, Any]) -> str | None:
-    """What the annotation has to be once `user`, who is not the operator, has written `new` over `old`."""
+    """What the annotation has to be once `user`, who is not the operator, has written `new` over `old`.
+
+    Raises TooLargeError.
+    """
     if old is None or _stated(new) != _stated(old) or needs(kind, new, old):
         return stamp(user)
     return _stated(old)
@@ -81,10 +84,8 @@ def needs_of_request(kind: str, new: Manifest, old: Manifest | None) -> tuple[Ne
 
 def problem(kind: str, new: Manifest, old: Manifest | None, user: Mapping[str, Any]) -> str | None:
     """What is wrong with the annotation after all webhooks that change objects; None when nothing is."""
-    if old is not None and _stated(new) == _stated(old) and not needs(kind, new, old):
-        return None
     try:
-        if _stated(new) == stamp(user):
+        if _stated(new) == wanted(kind, new, old, user):
             return None
     except TooLargeError as error:
         return str(error)

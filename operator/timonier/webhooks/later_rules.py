@@ -10,8 +10,8 @@ version alone, and could change the rest by the annotation that carries it.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from timonier.api.backup import FIXED
-from timonier.api.conversion import STASH
+from timonier.api.backup import FIXED, BackupSpec
+from timonier.api.conversion import STASH, VIEWS
 from timonier.api.resources import APPLICATIONS, BACKUPS
 from timonier.webhooks.reviews import at
 
@@ -21,7 +21,8 @@ _SHARED: Final = ("ReadWriteMany", "ReadOnlyMany")
 
 
 # What the API server adds to v1 itself, and what comes from v1alpha1 may be without.
-_DEFAULTS: Final = {"reason": "Manual"}
+_DEFAULTS: Final = {"reason": BackupSpec.model_fields["reason"].default}
+_SHOWN: Final = frozenset(path[0] for lens in VIEWS[BACKUPS.kind].lenses for path in lens.paths)
 
 
 class Broken(NamedTuple):
@@ -47,7 +48,7 @@ def broken(kind: str, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> 
 
 def _in_v1alpha1(field: str) -> str:
     hidden = f"; v1alpha1 does not show it: keep the annotation {STASH}, or write this Backup in v1"
-    return hidden if field not in ("targetRef", "method") else ""
+    return "" if field in _SHOWN else hidden
 
 
 def _of_application(spec: Mapping[str, Any]) -> Iterator[Broken]:

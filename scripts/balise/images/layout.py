@@ -12,6 +12,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -108,22 +109,26 @@ def _forget(found: dict[str, bytes], path: PurePosixPath, *, itself: bool) -> No
 
 
 def _members(layer: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-    try:
-        with tarfile.open(layer) as archive:
-            for member in archive:
-                member.name = member.name.removeprefix("./").strip("/")
-                yield member, archive
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise _refused(layer, f"cannot be read as a layer: {error}") from None
+    with _readable(layer), tarfile.open(layer) as archive:
+        for member in archive:
+            member.name = member.name.removeprefix("./").strip("/")
+            yield member, archive
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     layer = Path(str(archive.name))
-    try:
-        file = archive.extractfile(member)
+    with _readable(layer):
+        try:
+            file = archive.extractfile(member)
+        except KeyError:
+            raise _refused(layer, f"has a link {member.name} to {member.linkname}, which is not there") from None
         return file.read() if file is not None else b""
-    except KeyError:
-        raise _refused(layer, f"has a link {member.name} to {member.linkname}, which is not there") from None
+
+
+@contextmanager
+def _readable(layer: Path) -> Iterator[None]:
+    try:
+        yield
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise _refused(layer, f"cannot be read as a layer: {error}") from None
 
